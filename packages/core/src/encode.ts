@@ -1,0 +1,73 @@
+import { checkFields, notAnEvent } from "./event.ts";
+import type { ServerSentEvent } from "./event.ts";
+
+/**
+ * Encodes one event as the text of an event stream, with the blank line that ends it.
+ *
+ * What a conforming reader makes of the text equals the event, or this throws: no value of any field can add a field,
+ * a line or an event. CR and CRLF in `data` and `comment` become LF, which is all that the wire can carry; a lone
+ * surrogate becomes U+FFFD, as in every UTF-8 encoder.
+ *
+ * @param event its `data` must be a string already; `eventStream` serialises other values before it comes here
+ * @returns the lines of the event, each ended by LF, and an empty line
+ * @throws {SluiceError} `invalid-field`, with the `field` that the wire cannot carry
+ * @see https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
+ *
+ * @example
+ * ```ts
+ * import { encodeEvent } from "@sluice/core";
+ *
+ * const text = encodeEvent({ event: "greeting", id: "7", data: "hello\nworld" });
+ * console.assert(text === "event: greeting\nid: 7\ndata: hello\ndata: world\n\n");
+ * ```
+ */
+export function encodeEvent(event: ServerSentEvent<string>): string {
+  if (typeof event !== "object" || event === null) throw notAnEvent(event);
+  const { event: type, data, id, retry, comment } = event;
+  checkFields(type, data, id, retry, comment);
+  let text = "";
+  if (comment !== undefined) text += lines("", comment);
+  if (type !== undefined) text += `event: ${type}\n`;
+  if (id !== undefined) text += `id: ${id}\n`;
+  if (retry !== undefined) text += `retry: ${retry}\n`;
+  if (data !== undefined) text += lines("data", data);
+  if (text === "") throw notAnEvent(event);
+  return (text + "\n").toWellFormed();
+}
+
+/**
+ * Events in, bytes of an event stream out: a `TransformStream` around {@link encodeEvent}.
+ *
+ * An event that cannot be encoded errors the stream with that event's `SluiceError`.
+ *
+ * @example
+ * ```ts
+ * import { EventEncoderStream } from "@sluice/core";
+ *
+ * const events = new ReadableStream({
+ *   start(controller) {
+ *     controller.enqueue({ data: "one" });
+ *     controller.close();
+ *   },
+ * });
+ * const text = await new Response(events.pipeThrough(new EventEncoderStream())).text();
+ * console.assert(text === "data: one\n\n");
+ * ```
+ */
+export class EventEncoderStream extends TransformStream<ServerSentEvent<string>, Uint8Array<ArrayBuffer>> {
+  constructor() {
+    const utf8 = new TextEncoder();
+    super({
+      transform(event, controller): void {
+        controller.enqueue(utf8.encode(encodeEvent(event)));
+      },
+    });
+  }
+}
+
+// One space after each colon: a reader removes exactly one, so a value that starts with a space or a BOM survives.
+function lines(name: string, value: string): string {
+  const single = `${name}: ${value}\n`;
+  if (!value.includes("\n") && !value.includes("\r")) return single;
+  return value.split(/\r\n|\r|\n/).reduce((text, line) => `${text}${name}: ${line}\n`, "");
+}

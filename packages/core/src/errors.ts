@@ -1,0 +1,85 @@
+import type { CloseReason } from "./writer.ts";
+
+/**
+ * Every `code` a {@link SluiceError} can carry. Codes are stable; messages are for people and may change.
+ *
+ * | code | when |
+ * | --- | --- |
+ * | `invalid-field` | an event has a field that the wire cannot carry; `field` names it |
+ * | `invalid-option` | an option is unknown or out of range; `option` names it |
+ * | `invalid-source` | the source of a stream is not something that can be streamed |
+ * | `invalid-state` | a decoder was used after its end, after a failure, or from inside its own callback |
+ * | `invalid-response` | a response that should be an event stream is not one |
+ * | `invalid-data` | `parse` threw on the data of an event; `cause` has its error |
+ * | `too-large` | something is over a limit; `option` names the limit |
+ * | `overflow` | more was sent without waiting than `maxPendingBytes` allows |
+ * | `connection-closed` | the connection is over; `reason` says why |
+ */
+export type SluiceErrorCode =
+  | "invalid-field"
+  | "invalid-option"
+  | "invalid-source"
+  | "invalid-state"
+  | "invalid-response"
+  | "invalid-data"
+  | "too-large"
+  | "overflow"
+  | "connection-closed";
+
+/** What a {@link SluiceError} is about, beyond its code. */
+export interface SluiceErrorDetails extends ErrorOptions {
+  /** The field of the event, for `invalid-field`. */
+  readonly field?: string;
+  /** The option at fault, or the limit that was passed: for `invalid-option` and `too-large`. */
+  readonly option?: string;
+  /** Why the connection ended, for `connection-closed` and `overflow`. */
+  readonly reason?: CloseReason;
+}
+
+/**
+ * The one error class of Sluice: `code` says what happened, the message says which value and what to do.
+ *
+ * @example
+ * ```ts
+ * import { encodeEvent, SluiceError } from "@sluice/core";
+ *
+ * try {
+ *   encodeEvent({ id: "1\n2", data: "x" });
+ * } catch (error) {
+ *   if (!(error instanceof SluiceError)) throw error;
+ *   console.assert(error.code === "invalid-field" && error.field === "id");
+ * }
+ * ```
+ */
+export class SluiceError extends Error {
+  override readonly name = "SluiceError";
+  readonly code: SluiceErrorCode;
+  readonly field: string | undefined;
+  readonly option: string | undefined;
+  readonly reason: CloseReason | undefined;
+
+  constructor(code: SluiceErrorCode, message: string, details: SluiceErrorDetails = {}) {
+    super(message, "cause" in details ? { cause: details.cause } : undefined);
+    this.code = code;
+    this.field = details.field;
+    this.option = details.option;
+    this.reason = details.reason;
+  }
+}
+
+/** A value as an error message shows it: short, on one line, with its type where that is the point. */
+export function show(value: unknown): string {
+  switch (typeof value) {
+    case "string":
+      return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value);
+    case "bigint":
+      return `${value}n`;
+    case "function":
+      return "a function";
+    case "object":
+      if (value === null) return "null";
+      return Array.isArray(value) ? "an array" : "an object";
+    default:
+      return String(value);
+  }
+}

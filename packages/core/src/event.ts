@@ -1,0 +1,78 @@
+import { SluiceError, show } from "./errors.ts";
+
+/**
+ * One event, with the field names of the wire (HTML Standard, section 9.2.6).
+ *
+ * Every field is optional, and at least one is needed. Without `data` a client dispatches nothing: an `id` alone moves
+ * its last event ID, a `retry` alone sets its reconnection time, a `comment` alone is ignored and keeps the line busy.
+ * An `event` without `data` would be lost, and is refused.
+ */
+export interface ServerSentEvent<Data = unknown> {
+  /** The event type that listeners subscribe to; not empty, no CR or LF. Without it the type is `message`. */
+  readonly event?: string | undefined;
+  /** The payload. CR, LF and CRLF in it all arrive as LF. The empty string is an event with empty data. */
+  readonly data?: Data | undefined;
+  /** The new last event ID; no CR, LF or NUL. The empty string resets it. */
+  readonly id?: string | undefined;
+  /** The reconnection time in ms: a non-negative safe integer. */
+  readonly retry?: number | undefined;
+  /** Text that clients ignore; each line of it becomes a comment line. */
+  readonly comment?: string | undefined;
+}
+
+/**
+ * Refuses what the wire cannot carry. Called with the fields as they were read, once, so that a getter cannot answer
+ * differently the second time.
+ */
+export function checkFields(
+  event: unknown,
+  data: unknown,
+  id: unknown,
+  retry: unknown,
+  comment: unknown,
+): void {
+  if (event !== undefined) {
+    if (typeof event !== "string") throw wrongType("event", "a string", event);
+    if (event === "") throw invalid("event", "is empty", "leave it out for the default type, message");
+    if (hasLineBreak(event)) throw invalid("event", `contains a line break: ${show(event)}`, "remove it");
+    if (data === undefined) throw invalid("event", `${show(event)} has no data, so no client would dispatch it`, 'add data: ""');
+  }
+  if (data !== undefined && typeof data !== "string") {
+    throw wrongType("data", "a string", data, ", for instance with JSON.stringify");
+  }
+  if (id !== undefined) {
+    if (typeof id !== "string") throw wrongType("id", "a string", id);
+    if (hasLineBreak(id)) throw invalid("id", `contains a line break: ${show(id)}`, "remove it");
+    if (id.includes("\0")) throw invalid("id", `contains NUL, for which clients ignore it: ${show(id)}`, "remove it");
+  }
+  if (retry !== undefined && !(typeof retry === "number" && Number.isSafeInteger(retry) && retry >= 0)) {
+    throw invalid("retry", `is ${show(retry)}`, "give a non-negative safe integer of ms");
+  }
+  if (comment !== undefined && typeof comment !== "string") throw wrongType("comment", "a string", comment);
+}
+
+/** The error for something that is not an event at all, with a guess at what was meant. */
+export function notAnEvent(value: unknown): SluiceError {
+  if (typeof value === "object" && value !== null && !ArrayBuffer.isView(value) && !Array.isArray(value)) {
+    const keys = Object.keys(value).slice(0, 5).join(", ");
+    const got = keys === "" ? "an empty object" : `an object with ${keys}`;
+    return new SluiceError(
+      "invalid-field",
+      `Cannot encode event: none of event, data, id, retry and comment is set, got ${got}; did you mean { data: … }?`,
+    );
+  }
+  const hint = ArrayBuffer.isView(value) ? "decode bytes with decodeEventStream first" : "did you mean { data: … }?";
+  return new SluiceError("invalid-field", `Cannot encode event: expected an object, got ${show(value)}; ${hint}`);
+}
+
+function hasLineBreak(text: string): boolean {
+  return text.includes("\n") || text.includes("\r");
+}
+
+function invalid(field: string, state: string, remedy: string): SluiceError {
+  return new SluiceError("invalid-field", `Cannot encode event: ${field} ${state}; ${remedy}`, { field });
+}
+
+function wrongType(field: string, wanted: string, value: unknown, how = ""): SluiceError {
+  return invalid(field, `is ${show(value)}`, `make it ${wanted}${how}`);
+}
