@@ -1,0 +1,116 @@
+import type { EventStreamOptions } from "./options.ts";
+import { createResponder } from "./respond.ts";
+import type { Source } from "./source.ts";
+import type { Sink, Writer } from "./writer.ts";
+
+/** `connection.native` where the platform's handler takes a `Request`. */
+export interface FetchNative {
+  readonly request: Request;
+}
+
+/**
+ * Makes a handler that answers a `Request` with an event stream, for every platform that takes a `Response`.
+ *
+ * @param source called once for each connection; returns a generator, an iterable or a `ReadableStream` of events, which
+ * is pulled only when the client has room, or nothing, when it has used `connection.send()`
+ * @param options each with a default that is right for most
+ * @throws {SluiceError} at once, `invalid-source` or `invalid-option`; the handler itself never rejects, unless
+ * `otherwise` does
+ *
+ * @example
+ * ```ts
+ * import { eventStream } from "@sluice/core";
+ *
+ * const handler = eventStream(async function* ({ signal }) {
+ *   for (let count = 1; count <= 3 && !signal.aborted; count++) yield { event: "count", data: { count } };
+ * });
+ * const response = await handler(new Request("http://localhost/", { method: "POST" }));
+ * console.assert((await response.text()).includes('event: count\ndata: {"count":3}\n\n'));
+ * ```
+ */
+export function eventStream(
+  source: Source<FetchNative>,
+  options: EventStreamOptions<FetchNative> = {},
+): (request: Request) => Promise<Response> {
+  const responder = createResponder(source, options);
+  return async (request) => {
+    const native = { request };
+    const { method, headers } = request;
+    if (responder.passesOn(headers)) return (await responder.otherwise(native)) as Response;
+    const sink = new ResponseSink(method);
+    const writer = responder.respond({ method, url: new URL(request.url), headers, native }, sink);
+    sink.connect(writer);
+    onAbort(request.signal, writer);
+    return sink.response;
+  };
+}
+
+/** A `Sink` that becomes the body of a `Response`. */
+class ResponseSink implements Sink {
+  readonly response: Promise<Response>;
+  /** At most one write lies in the stream; once the runtime asks for more, it has passed that on. */
+  buffered = 0;
+
+  readonly #method: string;
+  #respond!: (response: Response) => void;
+  #controller!: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>;
+  #writer: Writer | undefined = undefined;
+
+  constructor(method: string) {
+    this.#method = method;
+    this.response = new Promise((resolve) => {
+      this.#respond = resolve;
+    });
+  }
+
+  connect(writer: Writer): void {
+    this.#writer = writer;
+    // A client that leaves while it is being authorised gets no answer, but the platform's promise must settle.
+    void writer.closed.then(() => this.#respond(new Response(null, { status: 499 })));
+  }
+
+  open(status: number, headers: Headers): void {
+    const hasBody = status === 200 && this.#method !== "HEAD";
+    this.#respond(new Response(hasBody ? this.#body() : null, { status, headers }));
+  }
+
+  write(bytes: Uint8Array<ArrayBuffer>): boolean {
+    this.buffered += bytes.length;
+    this.#controller.enqueue(bytes);
+    return false;
+  }
+
+  end(): void {
+    this.#controller?.close();
+  }
+
+  abort(): void {
+    this.#controller?.error(new Error("The event stream was broken off"));
+  }
+
+  // highWaterMark 0: pull() is called only while the runtime waits for bytes. Never `type: "bytes"`, which detaches
+  // the buffers that it is given.
+  #body(): ReadableStream<Uint8Array<ArrayBuffer>> {
+    return new ReadableStream(
+      {
+        start: (controller) => {
+          this.#controller = controller;
+        },
+        pull: () => {
+          this.buffered = 0;
+          this.#writer?.drained();
+        },
+        cancel: () => this.#writer?.gone(),
+      },
+      { highWaterMark: 0 },
+    );
+  }
+}
+
+function onAbort(signal: AbortSignal | undefined, writer: Writer): void {
+  if (signal === undefined) return;
+  const gone = (): void => writer.gone();
+  if (signal.aborted) return gone();
+  signal.addEventListener("abort", gone, { once: true });
+  void writer.closed.then(() => signal.removeEventListener("abort", gone));
+}

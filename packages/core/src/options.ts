@@ -1,0 +1,193 @@
+import type { Connection } from "./connection.ts";
+import { SluiceError, show } from "./errors.ts";
+import { writerDefaults } from "./writer.ts";
+import type { WriterOptions } from "./writer.ts";
+
+/** What `authorize` may answer. */
+export interface Authorization {
+  /** When the authorisation ends, as a `Date` or in ms since the epoch: the stream ends then, with `expired`. */
+  readonly expiresAt?: Date | number | undefined;
+}
+
+/** Options of `eventStream`, in every package. `Native` is what the platform passed to the handler. */
+export interface EventStreamOptions<Native = unknown> extends WriterOptions {
+  /**
+   * The reconnection time that the client is told, in ms: a number, a range of which each connection gets a random
+   * point, or `false` to tell nothing. Default `[2000, 4000]`: clients that were cut off together come back apart.
+   */
+  readonly retry?: number | readonly [min: number, max: number] | false | undefined;
+  /**
+   * Ends each connection after so many ms, spread over the last tenth of it, so that the client comes back elsewhere;
+   * `false` for never. Default `false`.
+   */
+  readonly maxAge?: number | false | undefined;
+  /** The longest last event ID that is passed on, in UTF-16 code units. Default 256. */
+  readonly maxLastEventIdLength?: number | undefined;
+  /** Response headers, over the defaults; or a function that makes them for a connection. */
+  readonly headers?: HeadersSource | ((connection: Connection<Native>) => HeadersSource) | undefined;
+  /** Makes text of `data` that is not a string. Default `JSON.stringify`. */
+  readonly serialize?: ((data: unknown) => string) | undefined;
+  /**
+   * Awaited before any header is sent. `false` answers 403; an error with a `status` from 400 to 599 answers that; any
+   * other error answers 500 and goes to `onError`. It may return when the authorisation expires.
+   */
+  readonly authorize?:
+    | ((connection: Connection<Native>) => Authorization | boolean | void | Promise<Authorization | boolean | void>)
+    | undefined;
+  /**
+   * Answers clients that do not name `text/event-stream` in their Accept header, with what the platform passed: so that
+   * one route gives a page or JSON too. Without it, a client that refuses event streams gets 406.
+   */
+  readonly otherwise?: ((native: Native) => unknown) | undefined;
+  /**
+   * What a client is told when a function has finished: `"end"` (the default) sends `sluice.end`, on GET, and answers
+   * the reconnect with 204, which stops it; `"reconnect"` lets it come again.
+   */
+  readonly whenDone?: "end" | "reconnect" | undefined;
+  /**
+   * Told of every error that the client is not: the source threw, an event was refused, `authorize` failed. Default:
+   * `console.error`.
+   */
+  readonly onError?: ((error: unknown, connection: Connection<Native>) => void) | undefined;
+}
+
+/** What the `Headers` constructor takes, without the name that only some runtimes' types give it. */
+export type HeadersSource = Headers | readonly (readonly [string, string])[] | Readonly<Record<string, string>>;
+
+/** Options with every default filled in, checked. */
+export interface Settings<Native> extends Required<WriterOptions> {
+  readonly keepAlive: number | false;
+  readonly writeDeadline: number | false;
+  readonly maxWriteBytes: number;
+  readonly maxPendingBytes: number;
+  readonly maxEventBytes: number;
+  readonly retry: readonly [min: number, max: number] | false;
+  readonly maxAge: number | false;
+  readonly maxLastEventIdLength: number;
+  readonly headers: (connection: Connection<Native>) => Headers | undefined;
+  readonly serialize: (data: unknown) => string;
+  readonly authorize: EventStreamOptions<Native>["authorize"];
+  readonly otherwise: EventStreamOptions<Native>["otherwise"];
+  readonly whenDone: "end" | "reconnect";
+  readonly onError: (error: unknown, connection: Connection<Native>) => void;
+}
+
+/**
+ * Checks the options, when the handler is made and not when a client comes, and fills in the defaults.
+ *
+ * @throws {SluiceError} `invalid-option`, with the `option`
+ */
+export function resolveOptions<Native>(options: EventStreamOptions<Native>): Settings<Native> {
+  if (typeof options !== "object" || options === null) throw invalid("options", options, "an object");
+  for (const name of Object.keys(options)) {
+    if (!Object.hasOwn(rules, name)) throw unknownOption(name);
+  }
+  for (const [name, { allows, wanted }] of Object.entries(rules)) {
+    const value = options[name as keyof typeof rules];
+    if (value !== undefined && !allows(value)) throw invalid(name, value, wanted);
+  }
+  const { retry = [2000, 4000], headers } = options;
+  const fixed = typeof headers === "function" ? undefined : checkHeaders(headers);
+  return {
+    keepAlive: options.keepAlive ?? writerDefaults.keepAlive,
+    writeDeadline: options.writeDeadline ?? writerDefaults.writeDeadline,
+    maxWriteBytes: options.maxWriteBytes ?? writerDefaults.maxWriteBytes,
+    maxPendingBytes: options.maxPendingBytes ?? writerDefaults.maxPendingBytes,
+    maxEventBytes: options.maxEventBytes ?? writerDefaults.maxEventBytes,
+    retry: typeof retry === "number" ? [retry, retry] : retry,
+    maxAge: options.maxAge ?? false,
+    maxLastEventIdLength: options.maxLastEventIdLength ?? 256,
+    headers: typeof headers === "function" ? (connection) => checkHeaders(headers(connection)) : () => fixed,
+    serialize: options.serialize ?? JSON.stringify,
+    authorize: options.authorize,
+    otherwise: options.otherwise,
+    whenDone: options.whenDone ?? "end",
+    onError: options.onError ?? ((error) => console.error("Sluice: a stream failed:", error)),
+  };
+}
+
+interface Rule {
+  readonly allows: (value: unknown) => boolean;
+  readonly wanted: string;
+}
+
+const milliseconds: Rule = {
+  allows: (value) => value === false || (typeof value === "number" && value > 0 && value < Infinity),
+  wanted: "a positive number of ms, or false",
+};
+const size: Rule = {
+  allows: (value) => Number.isSafeInteger(value) && Number(value) > 0,
+  wanted: "a positive integer",
+};
+const aFunction: Rule = { allows: (value) => typeof value === "function", wanted: "a function" };
+
+const rules: Record<keyof EventStreamOptions, Rule> = {
+  keepAlive: milliseconds,
+  writeDeadline: milliseconds,
+  maxWriteBytes: size,
+  maxPendingBytes: size,
+  maxEventBytes: size,
+  retry: {
+    allows: (value) => value === false || isTime(value) || isRange(value),
+    wanted: "a non-negative integer of ms, a range [min, max] of them, or false",
+  },
+  maxAge: milliseconds,
+  maxLastEventIdLength: size,
+  headers: {
+    allows: (value) => typeof value === "function" || (typeof value === "object" && value !== null),
+    wanted: "headers or a function that returns them",
+  },
+  serialize: aFunction,
+  authorize: aFunction,
+  otherwise: aFunction,
+  whenDone: { allows: (value) => value === "end" || value === "reconnect", wanted: '"end" or "reconnect"' },
+  onError: aFunction,
+};
+
+function isTime(value: unknown): value is number {
+  return Number.isSafeInteger(value) && Number(value) >= 0;
+}
+
+function isRange(value: unknown): boolean {
+  if (!Array.isArray(value) || value.length !== 2) return false;
+  const [min, max]: unknown[] = value;
+  return isTime(min) && isTime(max) && min <= max;
+}
+
+/** Headers that say how the body is framed, which is not the user's to say. */
+const OURS = ["content-type", "content-length", "content-encoding", "transfer-encoding", "connection", "keep-alive"];
+
+function checkHeaders(source: HeadersSource | undefined): Headers | undefined {
+  if (source === undefined) return undefined;
+  let headers: Headers;
+  try {
+    headers = new Headers(source as ConstructorParameters<typeof Headers>[0]);
+  } catch (cause) {
+    throw new SluiceError("invalid-option", "Cannot create event stream: headers has an invalid name or value", {
+      option: "headers",
+      cause,
+    });
+  }
+  const taken = OURS.find((name) => headers.has(name));
+  if (taken === undefined) return headers;
+  throw new SluiceError(
+    "invalid-option",
+    `Cannot create event stream: headers sets ${taken}, which Sluice and the platform decide; leave it out`,
+    { option: "headers" },
+  );
+}
+
+function invalid(option: string, value: unknown, wanted: string): SluiceError {
+  return new SluiceError("invalid-option", `Cannot create event stream: ${option} is ${show(value)}; make it ${wanted}`, {
+    option,
+  });
+}
+
+function unknownOption(option: string): SluiceError {
+  const plain = (name: string): string => name.toLowerCase().replace(/[^a-z]/g, "");
+  const near = Object.keys(rules).find((name) => plain(name) === plain(option));
+  const hint = near === undefined ? `the options are ${Object.keys(rules).join(", ")}` : `did you mean ${near}?`;
+  return new SluiceError("invalid-option", `Cannot create event stream: there is no option ${show(option)}; ${hint}`, {
+    option,
+  });
+}

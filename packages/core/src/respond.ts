@@ -1,0 +1,156 @@
+import { SluiceError, show } from "./errors.ts";
+import { END_ID, LiveConnection } from "./connection.ts";
+import type { Exchange } from "./connection.ts";
+import { resolveOptions } from "./options.ts";
+import type { Authorization, EventStreamOptions, Settings } from "./options.ts";
+import { acceptance, readLastEventId, responseHeaders } from "./request.ts";
+import { checkSource, runSource } from "./source.ts";
+import type { Source } from "./source.ts";
+import { createWriter } from "./writer.ts";
+import type { Sink, Writer } from "./writer.ts";
+
+/** Answers requests with a stream: what every adapter's `eventStream` is made of. */
+export interface Responder<Native> {
+  /** Whether this client is for `otherwise`, which the adapter then calls in place of `respond`. */
+  passesOn(headers: Headers): boolean;
+  /** The option. */
+  otherwise(native: Native): unknown;
+  /**
+   * Answers one request through the sink: with a stream, or with a status alone.
+   *
+   * @returns the connection's writer: the adapter tells it what the platform notices, with `drained()` and `gone()`
+   */
+  respond(exchange: Exchange<Native>, sink: Sink): Writer;
+}
+
+/**
+ * Checks source and options once, and makes what answers requests. For adapters; users call `eventStream`.
+ *
+ * @throws {SluiceError} `invalid-source` or `invalid-option`
+ *
+ * @example
+ * ```ts
+ * import { createResponder } from "@sluice/core";
+ *
+ * const responder = createResponder(() => [{ data: "hello" }]);
+ * const written: string[] = [];
+ * const writer = responder.respond(
+ *   { method: "POST", url: new URL("http://localhost/"), headers: new Headers(), native: undefined },
+ *   {
+ *     buffered: 0,
+ *     open: (status) => written.push(`${status}\n`),
+ *     write: (bytes) => written.push(new TextDecoder().decode(bytes)) > 0,
+ *     end: () => {},
+ *     abort: () => {},
+ *   },
+ * );
+ * console.assert((await writer.closed) === "finished");
+ * console.assert(written.join("").startsWith("200\n") && written.join("").endsWith("data: hello\n\n"));
+ * ```
+ */
+export function createResponder<Native>(
+  source: Source<Native>,
+  options: EventStreamOptions<Native> = {},
+): Responder<Native> {
+  checkSource(source);
+  const settings = resolveOptions(options);
+  return {
+    passesOn: (headers) => settings.otherwise !== undefined && acceptance(headers.get("Accept")) !== "named",
+    otherwise: (native) => settings.otherwise?.(native),
+    respond(exchange, sink) {
+      const writer = createWriter(sink, settings);
+      void answer(source, settings, exchange, sink, writer);
+      return writer;
+    },
+  };
+}
+
+/** Never rejects: what goes wrong ends the connection and is told to `onError`. */
+async function answer<Native>(
+  source: Source<Native>,
+  settings: Settings<Native>,
+  exchange: Exchange<Native>,
+  sink: Sink,
+  writer: Writer,
+): Promise<void> {
+  const resume = readLastEventId(exchange.headers, exchange.url, settings.maxLastEventIdLength);
+  const endsForGood = exchange.method === "GET" && settings.whenDone === "end";
+  const connection = new LiveConnection(exchange, resume, writer, settings);
+  let opened = false;
+  const refuse = (status: number, headers?: Record<string, string>): void => {
+    opened = true;
+    sink.open(status, new Headers({ "Cache-Control": "no-store", ...headers }));
+    connection.end("refused");
+  };
+  try {
+    if (exchange.method === "OPTIONS") return refuse(405, { Allow: "GET, HEAD, POST" });
+    if (acceptance(exchange.headers.get("Accept")) === "none") return refuse(406);
+    if (endsForGood && resume.lastEventId === END_ID) return refuse(204);
+    // Not awaited where there is nothing to wait for: headers then leave within the platform's own callback.
+    const verdict = settings.authorize === undefined ? ADMITTED : await admit(settings, connection);
+    if (connection.reason !== undefined) return;
+    if ("status" in verdict) return refuse(verdict.status);
+    const headers = responseHeaders(settings.headers(connection));
+    opened = true;
+    sink.open(200, headers);
+    if (exchange.method === "HEAD") return connection.end("finished");
+    const greeted = connection.greet();
+    connection.startAging(verdict.expiresAt);
+    await runSource(source, connection, greeted, (error) => reportUnlessOver(error, connection));
+    if (endsForGood) connection.sayEnd();
+    connection.end("finished");
+  } catch (error) {
+    reportUnlessOver(error, connection);
+    if (opened) connection.end("failed");
+    else refuse(500);
+  }
+}
+
+type Verdict = { readonly status: number } | { readonly expiresAt: number /* ms since the epoch */ };
+
+const ADMITTED: Verdict = { expiresAt: Infinity };
+
+/** What `authorize` says, and no for anything that it cannot mean. */
+async function admit<Native>(settings: Settings<Native>, connection: LiveConnection<Native>): Promise<Verdict> {
+  try {
+    const answered = await settings.authorize?.(connection);
+    if (answered === false) return { status: 403 };
+    if (answered === undefined || answered === true) return ADMITTED;
+    const expiresAt = expiryOf(answered);
+    return expiresAt <= Date.now() ? { status: 401 } : { expiresAt };
+  } catch (error) {
+    const status = statusOf(error);
+    if (status === undefined || status >= 500) connection.report(error);
+    return { status: status ?? 500 };
+  }
+}
+
+function expiryOf(answered: Authorization): number {
+  if (typeof answered === "object" && answered !== null) {
+    const { expiresAt = Infinity } = answered;
+    const time = expiresAt instanceof Date ? expiresAt.getTime() : expiresAt;
+    if (typeof time === "number" && !Number.isNaN(time)) return time;
+  }
+  throw new SluiceError(
+    "invalid-option",
+    `Cannot authorize: authorize returned ${show(answered)}; return nothing, a boolean, or { expiresAt } with a Date or ms`,
+    { option: "authorize" },
+  );
+}
+
+function statusOf(error: unknown): number | undefined {
+  if (typeof error !== "object" || error === null || !("status" in error)) return undefined;
+  const { status } = error;
+  return typeof status === "number" && Number.isInteger(status) && status >= 400 && status <= 599 ? status : undefined;
+}
+
+/** A source that fails since its connection is over has not failed: that is how it is stopped. */
+function reportUnlessOver<Native>(error: unknown, connection: LiveConnection<Native>): void {
+  const { signal } = connection;
+  const isConsequence =
+    signal.aborted &&
+    (error === signal.reason ||
+      (error instanceof SluiceError && (error.code === "connection-closed" || error.code === "overflow")) ||
+      (error instanceof Error && error.name === "AbortError"));
+  if (!isConsequence) connection.report(error);
+}

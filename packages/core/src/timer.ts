@@ -1,0 +1,12 @@
+/** The longest delay that timers take; a longer one would fire at once. */
+const LONGEST = 2 ** 31 - 1;
+
+/** Starts a timer that keeps no process alive, where the runtime lets a timer say so, and returns what stops it. */
+export function startTimer(ms: number, run: () => void): () => void {
+  const timer = setTimeout(run, Math.min(ms, LONGEST));
+  const handle: unknown = timer;
+  if (typeof handle === "object" && handle !== null && "unref" in handle && typeof handle.unref === "function") {
+    handle.unref();
+  }
+  return () => clearTimeout(timer);
+}

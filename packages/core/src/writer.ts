@@ -1,0 +1,393 @@
+import { encodeEvent } from "./encode.ts";
+import { SluiceError } from "./errors.ts";
+import type { ServerSentEvent } from "./event.ts";
+import { startTimer } from "./timer.ts";
+
+/**
+ * Why a connection ended. It ends once, for the one reason that was noticed first.
+ *
+ * | reason | what happened |
+ * | --- | --- |
+ * | `finished` | the source had no more to say |
+ * | `failed` | the source threw; the client sees a clean end and may reconnect |
+ * | `disconnected` | the client went away |
+ * | `write-failed` | the platform refused a write |
+ * | `write-deadline` | the client took nothing for `writeDeadline` ms |
+ * | `overflow` | the source sent more than `maxPendingBytes` without waiting for room |
+ * | `max-age` | the connection reached its maximum age |
+ * | `expired` | the authorisation expired |
+ * | `drained` | the server is shutting down |
+ * | `refused` | no stream was opened: not authorised, not acceptable, or nothing left to send |
+ */
+export type CloseReason =
+  | "finished"
+  | "failed"
+  | "disconnected"
+  | "write-failed"
+  | "write-deadline"
+  | "overflow"
+  | "max-age"
+  | "expired"
+  | "drained"
+  | "refused";
+
+/** What a platform must be able to do for one response: the seam between core and every adapter. */
+export interface Sink {
+  /** Sends status and headers, without waiting for a body. Called once, before any write. */
+  open(status: number, headers: Headers): void;
+  /**
+   * Hands bytes over, to go out now. They are never changed afterwards.
+   *
+   * @returns false when the platform holds enough: nothing is written then until `drained()` is called on the writer
+   */
+  write(bytes: Uint8Array<ArrayBuffer>): boolean;
+  /** Ends the response cleanly, after what was written. */
+  end(): void;
+  /** Breaks the connection off. */
+  abort(): void;
+  /** How many bytes the platform has taken and not yet passed on; when it shrinks, the client is reading. */
+  readonly buffered: number;
+}
+
+/** The limits and deadlines of one connection's writer. */
+export interface WriterOptions {
+  /** After so many ms without a write a comment is sent; `false` for never. Default 15,000. */
+  readonly keepAlive?: number | false | undefined;
+  /** A client that takes nothing for so many ms, while something waits for it, is cut off; `false` for never. Default 30,000. */
+  readonly writeDeadline?: number | false | undefined;
+  /** The most that is handed to the platform in one write, in bytes. Default 65,536. */
+  readonly maxWriteBytes?: number | undefined;
+  /** The most that waits for a full client, in bytes; more ends the connection with `overflow`. Default 1 MiB. */
+  readonly maxPendingBytes?: number | undefined;
+  /** The largest event, encoded, in bytes; a larger one is refused with `too-large`. Default 1 MiB. */
+  readonly maxEventBytes?: number | undefined;
+}
+
+/** The defaults of {@link WriterOptions}. */
+export const writerDefaults: {
+  readonly keepAlive: number;
+  readonly writeDeadline: number;
+  readonly maxWriteBytes: number;
+  readonly maxPendingBytes: number;
+  readonly maxEventBytes: number;
+} = {
+  keepAlive: 15_000,
+  writeDeadline: 30_000,
+  maxWriteBytes: 65_536,
+  maxPendingBytes: 1_048_576,
+  maxEventBytes: 1_048_576,
+};
+
+/** Writes events to one {@link Sink}, no faster than the client reads. */
+export interface Writer {
+  /**
+   * Sends an event. Resolves when there is room for another: a caller that waits can never run ahead of the client.
+   *
+   * Rejects with `invalid-field` or `too-large` where the event cannot go out, and nothing of it does; with
+   * `connection-closed` when the connection is over. A rejection that nobody handles is not reported as unhandled,
+   * so no client can bring a process down by leaving.
+   */
+  send(event: ServerSentEvent<string>): Promise<void>;
+  /** As `send`, of text that is encoded already. Throws `too-large` at once. */
+  write(text: string): Promise<void>;
+  /** Ends the response when all that was sent has been taken. Further sends are refused. */
+  end(reason: CloseReason): void;
+  /** Breaks the connection off, whatever still waits. */
+  abort(reason: CloseReason): void;
+  /** Resolves once, with the reason, when the connection is over; never rejects. */
+  readonly closed: Promise<CloseReason>;
+  /** The reason, once there is one. */
+  readonly reason: CloseReason | undefined;
+  /** The adapter says: there is room again. */
+  drained(): void;
+  /** The adapter says: the platform has noticed that the connection is over. Default `"disconnected"`. */
+  gone(reason?: CloseReason): void;
+}
+
+/**
+ * Creates the backpressure-aware writer of one connection: what every adapter stands on, and a base for your own.
+ *
+ * Memory is bounded: beyond what the platform holds, at most `maxPendingBytes` and one event wait here. A hole never
+ * opens: the client gets all that was accepted, in order, or its connection ends. No timer runs before the first send.
+ *
+ * @param sink the response; `drained()` and `gone()` of the writer must be called for it
+ *
+ * @example
+ * ```ts
+ * import { createWriter } from "@sluice/core";
+ *
+ * const text: string[] = [];
+ * const writer = createWriter({
+ *   buffered: 0,
+ *   open() {},
+ *   write(bytes) {
+ *     text.push(new TextDecoder().decode(bytes));
+ *     return true;
+ *   },
+ *   end() {},
+ *   abort() {},
+ * });
+ * await writer.send({ data: "hello" });
+ * writer.end("finished");
+ * console.assert(text.join("") === "data: hello\n\n" && (await writer.closed) === "finished");
+ * ```
+ */
+export function createWriter(sink: Sink, options: WriterOptions = {}): Writer {
+  return new SinkWriter(sink, options);
+}
+
+const utf8 = new TextEncoder();
+const KEEP_ALIVE = utf8.encode(encodeEvent({ comment: "" }));
+const ROOM = Promise.resolve();
+
+class SinkWriter implements Writer {
+  readonly closed: Promise<CloseReason>;
+  reason: CloseReason | undefined = undefined;
+
+  readonly #sink: Sink;
+  readonly #keepAlive: number | false;
+  readonly #writeDeadline: number | false;
+  readonly #maxWriteBytes: number;
+  readonly #maxPendingBytes: number;
+  readonly #maxEventBytes: number;
+
+  #queue: Uint8Array<ArrayBuffer>[] = [];
+  #queuedBytes = 0;
+  /** The sink has said that it holds enough. */
+  #full = false;
+  /** What all sends wait for together: the queue is empty and the sink has room. */
+  #room: Deferred | undefined = undefined;
+  #ending: CloseReason | undefined = undefined;
+  #resolveClosed!: (reason: CloseReason) => void;
+
+  #lastWrite = 0;
+  #stopKeepAlive: (() => void) | undefined = undefined;
+  #stopDeadline: (() => void) | undefined = undefined;
+  /** When the client was last seen to take something, and how much the sink held then. */
+  #progressAt = 0;
+  #bufferedAt = 0;
+
+  constructor(sink: Sink, options: WriterOptions) {
+    this.#sink = sink;
+    this.#keepAlive = options.keepAlive ?? writerDefaults.keepAlive;
+    this.#writeDeadline = options.writeDeadline ?? writerDefaults.writeDeadline;
+    this.#maxWriteBytes = options.maxWriteBytes ?? writerDefaults.maxWriteBytes;
+    this.#maxPendingBytes = options.maxPendingBytes ?? writerDefaults.maxPendingBytes;
+    this.#maxEventBytes = options.maxEventBytes ?? writerDefaults.maxEventBytes;
+    this.closed = new Promise((resolve) => {
+      this.#resolveClosed = resolve;
+    });
+  }
+
+  send(event: ServerSentEvent<string>): Promise<void> {
+    try {
+      return this.write(encodeEvent(event));
+    } catch (error) {
+      return rejected(error);
+    }
+  }
+
+  write(text: string): Promise<void> {
+    const over = this.reason ?? this.#ending;
+    if (over !== undefined) return rejected(connectionClosed(over));
+    const bytes = utf8.encode(text);
+    if (bytes.length > this.#maxEventBytes) {
+      throw new SluiceError(
+        "too-large",
+        `Cannot send event: ${bytes.length} bytes are more than maxEventBytes (${this.#maxEventBytes}); split it or raise the limit`,
+        { option: "maxEventBytes" },
+      );
+    }
+    if (this.#queuedBytes > 0 && this.#queuedBytes + bytes.length > this.#maxPendingBytes) {
+      this.abort("overflow");
+      return rejected(overflow(this.#maxPendingBytes));
+    }
+    this.#queue.push(bytes);
+    this.#queuedBytes += bytes.length;
+    this.#flush();
+    return this.#whenRoom();
+  }
+
+  end(reason: CloseReason): void {
+    if (this.reason !== undefined || this.#ending !== undefined) return;
+    this.#ending = reason;
+    this.#settle();
+  }
+
+  abort(reason: CloseReason): void {
+    if (this.reason !== undefined) return;
+    this.#close(reason);
+    this.#sink.abort();
+  }
+
+  drained(): void {
+    if (this.reason !== undefined) return;
+    this.#full = false;
+    this.#flush();
+  }
+
+  gone(reason: CloseReason = "disconnected"): void {
+    if (this.reason === undefined) this.#close(reason);
+  }
+
+  /** Hands over all that waits, or as much as the sink takes. */
+  #flush(): void {
+    while (!this.#full && this.#queue.length > 0) {
+      if (!this.#handOver(this.#takeFromQueue())) return;
+    }
+    this.#settle();
+  }
+
+  /** @returns false when the connection broke */
+  #handOver(bytes: Uint8Array<ArrayBuffer>): boolean {
+    // Set first: a sink may call drained() before write() returns.
+    this.#full = true;
+    try {
+      if (this.#sink.write(bytes)) this.#full = false;
+    } catch {
+      this.abort("write-failed");
+    }
+    if (this.reason !== undefined) return false;
+    this.#lastWrite = performance.now();
+    this.#stopKeepAlive ??= this.#startKeepAlive(this.#lastWrite);
+    if (this.#full) this.#watchProgress();
+    return true;
+  }
+
+  /** As many whole events as one write may take; of an event that is larger than that, a part. */
+  #takeFromQueue(): Uint8Array<ArrayBuffer> {
+    const max = this.#maxWriteBytes;
+    const first = this.#queue[0] as Uint8Array<ArrayBuffer>;
+    let bytes = first;
+    if (first.length > max) {
+      bytes = first.subarray(0, max);
+      this.#queue[0] = first.subarray(max);
+    } else {
+      let count = 0;
+      let size = 0;
+      for (const next of this.#queue) {
+        if (size + next.length > max) break;
+        size += next.length;
+        count++;
+      }
+      const taken = this.#queue.splice(0, count);
+      if (count > 1) bytes = join(taken, size);
+    }
+    this.#queuedBytes -= bytes.length;
+    return bytes;
+  }
+
+  /** Does what waited for room, once there is some. */
+  #settle(): void {
+    if (this.#full || this.#queue.length > 0 || this.reason !== undefined) return;
+    this.#room?.resolve();
+    this.#room = undefined;
+    if (this.#ending === undefined) return;
+    this.#close(this.#ending);
+    try {
+      this.#sink.end();
+    } catch {
+      this.#sink.abort();
+    }
+  }
+
+  #whenRoom(): Promise<void> {
+    if (this.reason !== undefined) return rejected(connectionClosed(this.reason));
+    if (!this.#full && this.#queue.length === 0) return ROOM;
+    this.#room ??= defer();
+    return this.#room.promise;
+  }
+
+  #close(reason: CloseReason): void {
+    this.reason = reason;
+    this.#queue = [];
+    this.#queuedBytes = 0;
+    this.#stopKeepAlive?.();
+    this.#stopDeadline?.();
+    this.#room?.reject(reason === "overflow" ? overflow(this.#maxPendingBytes) : connectionClosed(reason));
+    this.#room = undefined;
+    this.#resolveClosed(reason);
+  }
+
+  // The two timers are lazy: a write leaves only its time behind, and a timer that fires early is set again.
+
+  #startKeepAlive(lastWrite: number): (() => void) | undefined {
+    const interval = this.#keepAlive;
+    if (interval === false) return undefined;
+    return startTimer(lastWrite + interval - performance.now(), () => {
+      const due = this.#lastWrite + interval <= performance.now() + 1;
+      // Handing over sets #lastWrite. To a full client nothing is written: bytes wait for it as it is.
+      if (due && !this.#full) this.#handOver(KEEP_ALIVE);
+      if (this.reason !== undefined) return;
+      this.#stopKeepAlive = this.#startKeepAlive(due && this.#full ? performance.now() : this.#lastWrite);
+    });
+  }
+
+  #watchProgress(): void {
+    if (this.#writeDeadline === false) return;
+    this.#progressAt = performance.now();
+    this.#bufferedAt = this.#sink.buffered;
+    this.#stopDeadline ??= this.#startDeadline(this.#writeDeadline);
+  }
+
+  #startDeadline(within: number): () => void {
+    return startTimer(within, () => {
+      this.#stopDeadline = undefined;
+      if (!this.#full || this.#writeDeadline === false) return;
+      if (this.#sink.buffered < this.#bufferedAt) this.#watchProgress();
+      const left = this.#progressAt + this.#writeDeadline - performance.now();
+      if (left <= 1) return this.abort("write-deadline");
+      this.#stopDeadline ??= this.#startDeadline(left);
+    });
+  }
+}
+
+/** A promise with its two ends. `Promise.withResolvers` is younger than the oldest Node that is supported. */
+interface Deferred {
+  readonly promise: Promise<void>;
+  resolve(): void;
+  reject(error: unknown): void;
+}
+
+function defer(): Deferred {
+  let resolve!: () => void;
+  let reject!: (error: unknown) => void;
+  const promise = new Promise<void>((yes, no) => {
+    resolve = yes;
+    reject = no;
+  });
+  promise.catch(ignore);
+  return { promise, resolve, reject };
+}
+
+/** A rejection that is not reported when nobody waits for it. */
+export function rejected(error: unknown): Promise<never> {
+  const promise = Promise.reject(error);
+  promise.catch(ignore);
+  return promise;
+}
+
+function ignore(): void {}
+
+function join(parts: readonly Uint8Array[], size: number): Uint8Array<ArrayBuffer> {
+  const whole = new Uint8Array(size);
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}
+
+/** The error of everything that is asked of a connection that is over. */
+export function connectionClosed(reason: CloseReason): SluiceError {
+  return new SluiceError("connection-closed", `Cannot send event: the connection is over, ${reason}`, { reason });
+}
+
+function overflow(most: number): SluiceError {
+  return new SluiceError(
+    "overflow",
+    `Cannot send event: the client has not taken what was sent before, and more than maxPendingBytes (${most}) would wait; await send()`,
+    { option: "maxPendingBytes", reason: "overflow" },
+  );
+}
