@@ -1,6 +1,6 @@
-import { encodeEvent } from "./encode.ts";
+import { encodeFields } from "./encode.ts";
 import { SluiceError, show } from "./errors.ts";
-import { notAnEvent } from "./event.ts";
+import { readFields } from "./event.ts";
 import type { ServerSentEvent } from "./event.ts";
 import type { Settings } from "./options.ts";
 import type { Resume } from "./request.ts";
@@ -26,7 +26,7 @@ export interface Connection<Native = unknown> extends Exchange<Native>, Resume {
    * Rejects with `invalid-field` or `too-large` where the event cannot go out (`onError` is told, too, should nobody
    * wait for it), and with `connection-closed` or `overflow` when the connection is over.
    */
-  send(event: ServerSentEvent): Promise<void>;
+  readonly send: (event: ServerSentEvent) => Promise<void>;
   /** Aborts when the connection is over, whoever ended it. Its reason is a `connection-closed` error. */
   readonly signal: AbortSignal;
   /** Resolves once, with the reason, when the connection is over; never rejects. */
@@ -78,14 +78,15 @@ export class LiveConnection<Native> implements Connection<Native> {
     return this.#writer.reason;
   }
 
-  send(event: ServerSentEvent): Promise<void> {
+  // A property, not a method: sources take it out of the connection, `async ({ send }) => …`.
+  readonly send = (event: ServerSentEvent): Promise<void> => {
     try {
-      return this.#writer.write(encodeEvent(this.#serialized(event)));
+      return this.#writer.write(this.#encode(event));
     } catch (error) {
       this.report(error);
       return rejected(error);
     }
-  }
+  };
 
   /** Sends the first bytes, so that the client knows it is connected. */
   greet(): Promise<void> {
@@ -139,12 +140,12 @@ export class LiveConnection<Native> implements Connection<Native> {
     this.#over.abort(connectionClosed(reason));
   }
 
-  #serialized(event: ServerSentEvent): ServerSentEvent<string> {
-    if (typeof event !== "object" || event === null) throw notAnEvent(event);
-    const { event: type, data, id, retry, comment } = event;
-    refuseReserved("event", type);
-    refuseReserved("id", id);
-    return { event: type, data: typeof data === "string" || data === undefined ? data : this.#serialize(data), id, retry, comment };
+  #encode(event: ServerSentEvent): string {
+    const fields = readFields(event);
+    refuseReserved("event", fields.event);
+    refuseReserved("id", fields.id);
+    if (fields.data === undefined || typeof fields.data === "string") return encodeFields(fields);
+    return encodeFields({ ...fields, data: this.#serialize(fields.data) });
   }
 
   #serialize(data: unknown): string {

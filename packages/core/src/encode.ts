@@ -1,5 +1,5 @@
-import { checkFields, notAnEvent } from "./event.ts";
-import type { ServerSentEvent } from "./event.ts";
+import { checkFields, readFields } from "./event.ts";
+import type { Fields, ServerSentEvent } from "./event.ts";
 
 /**
  * Encodes one event as the text of an event stream, with the blank line that ends it.
@@ -22,16 +22,19 @@ import type { ServerSentEvent } from "./event.ts";
  * ```
  */
 export function encodeEvent(event: ServerSentEvent<string>): string {
-  if (typeof event !== "object" || event === null) throw notAnEvent(event);
-  const { event: type, data, id, retry, comment } = event;
-  checkFields(type, data, id, retry, comment);
+  return encodeFields(readFields(event));
+}
+
+/** As {@link encodeEvent}, of fields that have been read. */
+export function encodeFields(fields: Fields): string {
+  checkFields(fields);
+  const { event, data, id, retry, comment } = fields;
   let text = "";
   if (comment !== undefined) text += lines("", comment);
-  if (type !== undefined) text += `event: ${type}\n`;
+  if (event !== undefined) text += `event: ${event}\n`;
   if (id !== undefined) text += `id: ${id}\n`;
   if (retry !== undefined) text += `retry: ${retry}\n`;
   if (data !== undefined) text += lines("data", data);
-  if (text === "") throw notAnEvent(event);
   return (text + "\n").toWellFormed();
 }
 

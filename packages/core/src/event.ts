@@ -20,17 +20,36 @@ export interface ServerSentEvent<Data = unknown> {
   readonly comment?: string | undefined;
 }
 
-/**
- * Refuses what the wire cannot carry. Called with the fields as they were read, once, so that a getter cannot answer
- * differently the second time.
- */
-export function checkFields(
-  event: unknown,
-  data: unknown,
-  id: unknown,
-  retry: unknown,
-  comment: unknown,
-): void {
+/** The fields of an event, as they were read. */
+export interface Fields {
+  readonly event: unknown;
+  readonly data: unknown;
+  readonly id: unknown;
+  readonly retry: unknown;
+  readonly comment: unknown;
+}
+
+interface ValidFields extends Fields {
+  readonly event: string | undefined;
+  readonly data: string | undefined;
+  readonly id: string | undefined;
+  readonly retry: number | undefined;
+  readonly comment: string | undefined;
+}
+
+/** Reads each field once, so that a getter cannot answer differently the second time. */
+export function readFields(event: ServerSentEvent): Fields {
+  if (typeof event !== "object" || event === null) throw notAnEvent(event);
+  const { event: type, data, id, retry, comment } = event;
+  if (type === undefined && data === undefined && id === undefined && retry === undefined && comment === undefined) {
+    throw notAnEvent(event);
+  }
+  return { event: type, data, id, retry, comment };
+}
+
+/** Refuses what the wire cannot carry. */
+export function checkFields(fields: Fields): asserts fields is ValidFields {
+  const { event, data, id, retry, comment } = fields;
   if (event !== undefined) {
     if (typeof event !== "string") throw wrongType("event", "a string", event);
     if (event === "") throw invalid("event", "is empty", "leave it out for the default type, message");
