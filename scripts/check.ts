@@ -1,0 +1,42 @@
+// Every static check of the workspace, each by its name: `pnpm check`, and the first part of `npm test`.
+import { type CommandResult, root, run } from "./command.ts";
+import { globSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { withPacked } from "./pack.ts";
+import { one, runSteps, type Step } from "./steps.ts";
+
+export const checks: readonly Step[] = [
+  check("build the packages", build),
+  check("types of tests, examples and scripts", () => run("tsc", ["-b"])),
+  check("lint", () => run("oxlint", ["--type-aware", "--deny-warnings"])),
+  check("format", () => run("oxfmt", ["--check"])),
+  check("nothing unused (knip)", () => run("knip", ["--no-progress", "--treat-config-hints-as-errors"])),
+  check("arrows and house rules", () => run("node", ["scripts/check-arrows.ts"])),
+  check("packages as published (publint, attw)", checkPacked),
+  check("core's build in workerd, without Node", () => run("node", ["scripts/check-core-in-workerd.ts"])),
+];
+
+if (import.meta.main) process.exitCode = (await runSteps(checks)) ? 0 : 1;
+
+function check(name: string, command: () => Promise<CommandResult>): Step {
+  return { name, run: async () => one(await command()) };
+}
+
+/** From nothing, so that no module of an earlier build is packed. */
+function build(): Promise<CommandResult> {
+  for (const dist of globSync("packages/*/dist", { cwd: root })) rmSync(join(root, dist), { recursive: true });
+  return run("tsc", ["-b", "tsconfig.build.json"]);
+}
+
+function checkPacked(): Promise<CommandResult> {
+  return withPacked(async (_, tarballs) => {
+    const results = await Promise.all(
+      tarballs.flatMap((tarball) => [
+        run("publint", ["run", tarball, "--strict"]),
+        run("attw", [tarball, "--profile", "esm-only", "--no-color", "--no-emoji"]),
+      ]),
+    );
+    const red = results.filter(({ ok }) => !ok);
+    return { ok: red.length === 0, output: red.map(({ output }) => output).join("\n") };
+  });
+}

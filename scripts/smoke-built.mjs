@@ -1,0 +1,46 @@
+// Imports every package as npm would deliver it and serves one stream with each that can: for the oldest Node that
+// users may have, where vitest does not start. Plain JavaScript, as that Node reads no types.
+// Called by scripts/test.ts with the folder that holds node_modules/@sluice.
+import assert from "node:assert/strict";
+import { readdirSync } from "node:fs";
+import { createServer } from "node:http";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+
+const [folder] = process.argv.slice(2);
+const require = createRequire(pathToFileURL(join(folder, "smoke.js")));
+const load = (name) => import(pathToFileURL(require.resolve(name)).href);
+
+async function* source() {
+  yield { event: "greeting", id: "1", data: { hello: "world" } };
+}
+
+// What serves a stream with each package: given its exports, the response to one GET.
+const serve = {
+  core: ({ eventStream }) => eventStream(source)(new Request("http://localhost/events")),
+  "adapter-node": ({ eventStream }) => get(createServer(eventStream(source))),
+  "adapter-express": async ({ eventStream }) => {
+    const { default: express } = await load("express");
+    return get(createServer(express().get("/events", eventStream(source))));
+  },
+};
+
+for (const name of readdirSync(join(folder, "node_modules/@sluice"))) {
+  // The kit runs inside vitest only.
+  if (name === "testkit") continue;
+  const exports = await load(`@sluice/${name}`);
+  assert.equal(typeof exports.eventStream, "function", `@sluice/${name} exports eventStream`);
+  assert.equal(require(`@sluice/${name}`).eventStream, exports.eventStream, "require() gives the same module");
+  const response = await serve[name](exports);
+  assert.match(response.headers.get("content-type"), /^text\/event-stream/);
+  assert.match(await response.text(), /^event: greeting\nid: 1\ndata: \{"hello":"world"\}$/m);
+  console.log(`@sluice/${name} serves a stream on Node ${process.version}`);
+}
+
+async function get(server) {
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const response = await fetch(`http://127.0.0.1:${server.address().port}/events`);
+  server.close();
+  return response;
+}

@@ -1,0 +1,103 @@
+// `npm test`: everything that has to hold, in order. With `--all`, `npm run test:all`: what takes longer besides.
+import { existsSync, globSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { checks } from "./check.ts";
+import { type CommandResult, pnpm, root, run } from "./command.ts";
+import { withPacked } from "./pack.ts";
+import { countsOf, missing, one, type Outcome, runSteps, type Step } from "./steps.ts";
+import { docExamples } from "./test-docs.ts";
+
+const vitest = "node_modules/vitest/vitest.mjs";
+
+const steps: readonly Step[] = [
+  ...checks,
+  { name: "tests on Node 24", run: () => runVitest("node", [vitest], ["--project", "neutral", "--project", "node"]) },
+  engine("deno", "neutral tests in Deno", () => runVitest("deno", ["run", "-A", vitest], ["--project", "neutral"])),
+  engine("bun", "neutral tests in Bun", testInBun),
+  engine("deno", "examples in the documentation", docExamples),
+  { name: "documentation site", run: async () => one(await pnpm("--filter", "./docs", "build")) },
+];
+
+const moreSteps: readonly Step[] = [
+  checks[0]!,
+  engine(nodePath(20), "packages as published, on Node 20", smokeOnNode20),
+  ...[22, 26].map((version) =>
+    engine(nodePath(version), `tests against the build on Node ${version}`, () =>
+      runVitest(nodePath(version), [vitest], ["--project", "neutral", "--project", "node"], { SLUICE_BUILT: "1" }),
+    ),
+  ),
+  {
+    name: "laws of the wire, a million events",
+    run: () =>
+      runVitest("node", [vitest], ["--project", "neutral", "--testTimeout", "1800000", "packages/core/test"], {
+        SLUICE_LAW_EVENTS: "1000000",
+      }),
+  },
+  ...(globSync("tests/soak/**/*.test.ts", { cwd: root }).length === 0
+    ? []
+    : [{ name: "soaks", run: () => runVitest("node", [vitest], ["--project", "soak"]) }]),
+];
+
+process.exitCode = (await runSteps(process.argv.includes("--all") ? moreSteps : steps)) ? 0 : 1;
+
+/** A step on an engine that npm brings. Its install script may have been refused, or know no binary for this machine. */
+function engine(command: string, name: string, use: Step["run"]): Step {
+  const step = async (): Promise<Outcome> => {
+    const { ok } = await run(command, ["--version"]);
+    return ok ? use() : missing(command, "npx --yes pnpm@12 rebuild -r");
+  };
+  return { name, run: step };
+}
+
+function nodePath(version: number): string {
+  return join(root, `tests/node_modules/node${version}/bin/node`);
+}
+
+/** Runs vitest on an engine, and counts what its JSON reporter reports. */
+async function runVitest(
+  command: string,
+  start: readonly string[],
+  args: readonly string[],
+  env: Record<string, string> = {},
+): Promise<Outcome> {
+  const folder = mkdtempSync(join(tmpdir(), "sluice-vitest-"));
+  try {
+    const file = join(folder, "report.json");
+    const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${file}`];
+    const result = await run(command, [...start, "run", ...reporters, ...args], { env });
+    return existsSync(file) ? outcomeOf(result, JSON.parse(readFileSync(file, "utf8")) as Report) : one(result);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+interface Report {
+  readonly numPassedTests: number;
+  readonly numFailedTests: number;
+  readonly numPendingTests: number;
+  readonly numTodoTests: number;
+}
+
+/** A file that does not load, and an error that no test caught, fail the run without a failed test. */
+function outcomeOf({ ok, output }: CommandResult, report: Report): Outcome {
+  return {
+    passed: report.numPassedTests,
+    failed: Math.max(report.numFailedTests, ok ? 0 : 1),
+    skipped: report.numPendingTests + report.numTodoTests,
+    output,
+  };
+}
+
+async function testInBun(): Promise<Outcome> {
+  const files = globSync("packages/*/test/**/*.neutral.test.ts", { cwd: root }).map((file) => `./${file}`);
+  const result = await run("bun", ["test", "--timeout", "30000", ...files]);
+  return countsOf(result, /^ *(\d+) pass$/m, /^ *(\d+) fail$/m);
+}
+
+function smokeOnNode20(): Promise<Outcome> {
+  return withPacked(async (folder) => {
+    symlinkSync(join(root, "node_modules/express"), join(folder, "node_modules/express"));
+    return one(await run(nodePath(20), ["scripts/smoke-built.mjs", folder]));
+  });
+}
