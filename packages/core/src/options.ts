@@ -1,7 +1,9 @@
 import type { Connection } from "./connection.ts";
-import { SluiceError, show } from "./errors.ts";
-import { writerDefaults } from "./writer.ts";
-import type { WriterOptions } from "./writer.ts";
+import { aFunction, checkOptions, milliseconds, size } from "./check-options.ts";
+import type { Rule } from "./check-options.ts";
+import { SluiceError } from "./errors.ts";
+import { resolveWriterOptions, writerRules } from "./writer.ts";
+import type { WriterOptions, WriterSettings } from "./writer.ts";
 
 /** What `authorize` may answer. */
 export interface Authorization {
@@ -55,12 +57,7 @@ export interface EventStreamOptions<Native = unknown> extends WriterOptions {
 export type HeadersSource = Headers | readonly (readonly [string, string])[] | Readonly<Record<string, string>>;
 
 /** Options with every default filled in, checked. */
-export interface Settings<Native> extends Required<WriterOptions> {
-  readonly keepAlive: number | false;
-  readonly writeDeadline: number | false;
-  readonly maxWriteBytes: number;
-  readonly maxPendingBytes: number;
-  readonly maxEventBytes: number;
+export interface Settings<Native> extends WriterSettings {
   readonly retry: readonly [min: number, max: number] | false;
   readonly maxAge: number | false;
   readonly maxLastEventIdLength: number;
@@ -78,22 +75,11 @@ export interface Settings<Native> extends Required<WriterOptions> {
  * @throws {SluiceError} `invalid-option`, with the `option`
  */
 export function resolveOptions<Native>(options: EventStreamOptions<Native>): Settings<Native> {
-  if (typeof options !== "object" || options === null) throw invalid("options", options, "an object");
-  for (const name of Object.keys(options)) {
-    if (!Object.hasOwn(rules, name)) throw unknownOption(name);
-  }
-  for (const [name, { allows, wanted }] of Object.entries(rules)) {
-    const value = options[name as keyof typeof rules];
-    if (value !== undefined && !allows(value)) throw invalid(name, value, wanted);
-  }
+  checkOptions("event stream", options, rules);
   const { retry = [2000, 4000], headers } = options;
   const fixed = typeof headers === "function" ? undefined : checkHeaders(headers);
   return {
-    keepAlive: options.keepAlive ?? writerDefaults.keepAlive,
-    writeDeadline: options.writeDeadline ?? writerDefaults.writeDeadline,
-    maxWriteBytes: options.maxWriteBytes ?? writerDefaults.maxWriteBytes,
-    maxPendingBytes: options.maxPendingBytes ?? writerDefaults.maxPendingBytes,
-    maxEventBytes: options.maxEventBytes ?? writerDefaults.maxEventBytes,
+    ...resolveWriterOptions(options),
     retry: typeof retry === "number" ? [retry, retry] : retry,
     maxAge: options.maxAge ?? false,
     maxLastEventIdLength: options.maxLastEventIdLength ?? 256,
@@ -106,27 +92,8 @@ export function resolveOptions<Native>(options: EventStreamOptions<Native>): Set
   };
 }
 
-interface Rule {
-  readonly allows: (value: unknown) => boolean;
-  readonly wanted: string;
-}
-
-const milliseconds: Rule = {
-  allows: (value) => value === false || (typeof value === "number" && value > 0 && value < Infinity),
-  wanted: "a positive number of ms, or false",
-};
-const size: Rule = {
-  allows: (value) => Number.isSafeInteger(value) && Number(value) > 0,
-  wanted: "a positive integer",
-};
-const aFunction: Rule = { allows: (value) => typeof value === "function", wanted: "a function" };
-
 const rules: Record<keyof EventStreamOptions, Rule> = {
-  keepAlive: milliseconds,
-  writeDeadline: milliseconds,
-  maxWriteBytes: size,
-  maxPendingBytes: size,
-  maxEventBytes: size,
+  ...writerRules,
   retry: {
     allows: (value) => value === false || isTime(value) || isRange(value),
     wanted: "a non-negative integer of ms, a range [min, max] of them, or false",
@@ -175,19 +142,4 @@ function checkHeaders(source: HeadersSource | undefined): Headers | undefined {
     `Cannot create event stream: headers sets ${taken}, which Sluice and the platform decide; leave it out`,
     { option: "headers" },
   );
-}
-
-function invalid(option: string, value: unknown, wanted: string): SluiceError {
-  return new SluiceError("invalid-option", `Cannot create event stream: ${option} is ${show(value)}; make it ${wanted}`, {
-    option,
-  });
-}
-
-function unknownOption(option: string): SluiceError {
-  const plain = (name: string): string => name.toLowerCase().replace(/[^a-z]/g, "");
-  const near = Object.keys(rules).find((name) => plain(name) === plain(option));
-  const hint = near === undefined ? `the options are ${Object.keys(rules).join(", ")}` : `did you mean ${near}?`;
-  return new SluiceError("invalid-option", `Cannot create event stream: there is no option ${show(option)}; ${hint}`, {
-    option,
-  });
 }

@@ -6,7 +6,7 @@ import type { Authorization, EventStreamOptions, Settings } from "./options.ts";
 import { acceptance, readLastEventId, responseHeaders } from "./request.ts";
 import { checkSource, runSource } from "./source.ts";
 import type { Source } from "./source.ts";
-import { createWriter } from "./writer.ts";
+import { SinkWriter } from "./writer.ts";
 import type { Sink, Writer } from "./writer.ts";
 
 /** Answers requests with a stream: what every adapter's `eventStream` is made of. */
@@ -58,7 +58,7 @@ export function createResponder<Native>(
     passesOn: (headers) => settings.otherwise !== undefined && acceptance(headers.get("Accept")) !== "named",
     otherwise: (native) => settings.otherwise?.(native),
     respond(exchange, sink) {
-      const writer = createWriter(sink, settings);
+      const writer = new SinkWriter(sink, settings);
       void answer(source, settings, exchange, sink, writer);
       return writer;
     },

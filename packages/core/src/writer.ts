@@ -1,3 +1,5 @@
+import { checkOptions, milliseconds, size } from "./check-options.ts";
+import type { Rule } from "./check-options.ts";
 import { encodeEvent } from "./encode.ts";
 import { SluiceError } from "./errors.ts";
 import type { ServerSentEvent } from "./event.ts";
@@ -63,20 +65,32 @@ export interface WriterOptions {
   readonly maxEventBytes?: number | undefined;
 }
 
-/** The defaults of {@link WriterOptions}. */
-export const writerDefaults: {
-  readonly keepAlive: number;
-  readonly writeDeadline: number;
+/** Writer options with every default filled in. */
+export interface WriterSettings {
+  readonly keepAlive: number | false;
+  readonly writeDeadline: number | false;
   readonly maxWriteBytes: number;
   readonly maxPendingBytes: number;
   readonly maxEventBytes: number;
-} = {
-  keepAlive: 15_000,
-  writeDeadline: 30_000,
-  maxWriteBytes: 65_536,
-  maxPendingBytes: 1_048_576,
-  maxEventBytes: 1_048_576,
+}
+
+export const writerRules: Readonly<Record<keyof WriterOptions, Rule>> = {
+  keepAlive: milliseconds,
+  writeDeadline: milliseconds,
+  maxWriteBytes: size,
+  maxPendingBytes: size,
+  maxEventBytes: size,
 };
+
+export function resolveWriterOptions(options: WriterOptions): WriterSettings {
+  return {
+    keepAlive: options.keepAlive ?? 15_000,
+    writeDeadline: options.writeDeadline ?? 30_000,
+    maxWriteBytes: options.maxWriteBytes ?? 65_536,
+    maxPendingBytes: options.maxPendingBytes ?? 1_048_576,
+    maxEventBytes: options.maxEventBytes ?? 1_048_576,
+  };
+}
 
 /** Writes events to one {@link Sink}, no faster than the client reads. */
 export interface Writer {
@@ -111,6 +125,7 @@ export interface Writer {
  * opens: the client gets all that was accepted, in order, or its connection ends. No timer runs before the first send.
  *
  * @param sink the response; `drained()` and `gone()` of the writer must be called for it
+ * @throws {SluiceError} `invalid-option`
  *
  * @example
  * ```ts
@@ -133,23 +148,20 @@ export interface Writer {
  * ```
  */
 export function createWriter(sink: Sink, options: WriterOptions = {}): Writer {
-  return new SinkWriter(sink, options);
+  checkOptions("writer", options, writerRules);
+  return new SinkWriter(sink, resolveWriterOptions(options));
 }
 
 const utf8 = new TextEncoder();
 const KEEP_ALIVE = utf8.encode(encodeEvent({ comment: "" }));
 const ROOM = Promise.resolve();
 
-class SinkWriter implements Writer {
+export class SinkWriter implements Writer {
   readonly closed: Promise<CloseReason>;
   reason: CloseReason | undefined = undefined;
 
   readonly #sink: Sink;
-  readonly #keepAlive: number | false;
-  readonly #writeDeadline: number | false;
-  readonly #maxWriteBytes: number;
-  readonly #maxPendingBytes: number;
-  readonly #maxEventBytes: number;
+  readonly #settings: WriterSettings;
 
   #queue: Uint8Array<ArrayBuffer>[] = [];
   #queuedBytes = 0;
@@ -167,13 +179,9 @@ class SinkWriter implements Writer {
   #progressAt = 0;
   #bufferedAt = 0;
 
-  constructor(sink: Sink, options: WriterOptions) {
+  constructor(sink: Sink, settings: WriterSettings) {
     this.#sink = sink;
-    this.#keepAlive = options.keepAlive ?? writerDefaults.keepAlive;
-    this.#writeDeadline = options.writeDeadline ?? writerDefaults.writeDeadline;
-    this.#maxWriteBytes = options.maxWriteBytes ?? writerDefaults.maxWriteBytes;
-    this.#maxPendingBytes = options.maxPendingBytes ?? writerDefaults.maxPendingBytes;
-    this.#maxEventBytes = options.maxEventBytes ?? writerDefaults.maxEventBytes;
+    this.#settings = settings;
     this.closed = new Promise((resolve) => {
       this.#resolveClosed = resolve;
     });
@@ -191,16 +199,16 @@ class SinkWriter implements Writer {
     const over = this.reason ?? this.#ending;
     if (over !== undefined) return rejected(connectionClosed(over));
     const bytes = utf8.encode(text);
-    if (bytes.length > this.#maxEventBytes) {
+    if (bytes.length > this.#settings.maxEventBytes) {
       throw new SluiceError(
         "too-large",
-        `Cannot send event: ${bytes.length} bytes are more than maxEventBytes (${this.#maxEventBytes}); split it or raise the limit`,
+        `Cannot send event: ${bytes.length} bytes are more than maxEventBytes (${this.#settings.maxEventBytes}); split it or raise the limit`,
         { option: "maxEventBytes" },
       );
     }
-    if (this.#queuedBytes > 0 && this.#queuedBytes + bytes.length > this.#maxPendingBytes) {
+    if (this.#queuedBytes > 0 && this.#queuedBytes + bytes.length > this.#settings.maxPendingBytes) {
       this.abort("overflow");
-      return rejected(overflow(this.#maxPendingBytes));
+      return rejected(overflow(this.#settings.maxPendingBytes));
     }
     this.#queue.push(bytes);
     this.#queuedBytes += bytes.length;
@@ -256,7 +264,7 @@ class SinkWriter implements Writer {
 
   /** As many whole events as one write may take; of an event that is larger than that, a part. */
   #takeFromQueue(): Uint8Array<ArrayBuffer> {
-    const max = this.#maxWriteBytes;
+    const max = this.#settings.maxWriteBytes;
     const first = this.#queue[0] as Uint8Array<ArrayBuffer>;
     let bytes = first;
     if (first.length > max) {
@@ -304,7 +312,7 @@ class SinkWriter implements Writer {
     this.#queuedBytes = 0;
     this.#stopKeepAlive?.();
     this.#stopDeadline?.();
-    this.#room?.reject(reason === "overflow" ? overflow(this.#maxPendingBytes) : connectionClosed(reason));
+    this.#room?.reject(reason === "overflow" ? overflow(this.#settings.maxPendingBytes) : connectionClosed(reason));
     this.#room = undefined;
     this.#resolveClosed(reason);
   }
@@ -312,7 +320,7 @@ class SinkWriter implements Writer {
   // The two timers are lazy: a write leaves only its time behind, and a timer that fires early is set again.
 
   #startKeepAlive(lastWrite: number): (() => void) | undefined {
-    const interval = this.#keepAlive;
+    const interval = this.#settings.keepAlive;
     if (interval === false) return undefined;
     return startTimer(lastWrite + interval - performance.now(), () => {
       const due = this.#lastWrite + interval <= performance.now() + 1;
@@ -324,18 +332,18 @@ class SinkWriter implements Writer {
   }
 
   #watchProgress(): void {
-    if (this.#writeDeadline === false) return;
+    if (this.#settings.writeDeadline === false) return;
     this.#progressAt = performance.now();
     this.#bufferedAt = this.#sink.buffered;
-    this.#stopDeadline ??= this.#startDeadline(this.#writeDeadline);
+    this.#stopDeadline ??= this.#startDeadline(this.#settings.writeDeadline);
   }
 
   #startDeadline(within: number): () => void {
     return startTimer(within, () => {
       this.#stopDeadline = undefined;
-      if (!this.#full || this.#writeDeadline === false) return;
+      if (!this.#full || this.#settings.writeDeadline === false) return;
       if (this.#sink.buffered < this.#bufferedAt) this.#watchProgress();
-      const left = this.#progressAt + this.#writeDeadline - performance.now();
+      const left = this.#progressAt + this.#settings.writeDeadline - performance.now();
       if (left <= 1) return this.abort("write-deadline");
       this.#stopDeadline ??= this.#startDeadline(left);
     });

@@ -1,0 +1,53 @@
+import { SluiceError, show } from "./errors.ts";
+
+/** What an option takes. */
+export interface Rule {
+  readonly allows: (value: unknown) => boolean;
+  /** Completes "make it …". */
+  readonly wanted: string;
+}
+
+export const milliseconds: Rule = {
+  allows: (value) => value === false || (typeof value === "number" && value > 0 && value < Infinity),
+  wanted: "a positive number of ms, or false",
+};
+
+export const size: Rule = {
+  allows: (value) => Number.isSafeInteger(value) && Number(value) > 0,
+  wanted: "a positive integer",
+};
+
+export const aFunction: Rule = { allows: (value) => typeof value === "function", wanted: "a function" };
+
+/**
+ * Refuses what no rule allows, and names that have none.
+ *
+ * @param what completes "Cannot create …"
+ * @throws {SluiceError} `invalid-option`, with the `option`
+ */
+export function checkOptions<Options extends object>(
+  what: string,
+  options: Options,
+  rules: Readonly<Record<keyof Options, Rule>>,
+): void {
+  const refuse = (option: string, problem: string): SluiceError =>
+    new SluiceError("invalid-option", `Cannot create ${what}: ${problem}`, { option });
+  if (typeof options !== "object" || options === null) {
+    throw refuse("options", `options is ${show(options)}; make it an object`);
+  }
+  const names = Object.keys(rules);
+  for (const name of Object.keys(options)) {
+    if (!names.includes(name)) throw refuse(name, `there is no option ${show(name)}; ${suggestion(name, names)}`);
+  }
+  for (const name of names as (keyof Options & string)[]) {
+    const value = options[name];
+    const { allows, wanted } = rules[name];
+    if (value !== undefined && !allows(value)) throw refuse(name, `${name} is ${show(value)}; make it ${wanted}`);
+  }
+}
+
+function suggestion(wrong: string, names: readonly string[]): string {
+  const plain = (name: string): string => name.toLowerCase().replace(/[^a-z]/g, "");
+  const near = names.find((name) => plain(name) === plain(wrong));
+  return near === undefined ? `the options are ${names.join(", ")}` : `did you mean ${near}?`;
+}
