@@ -48,10 +48,7 @@ export class EventDecoderStream extends TransformStream<Uint8Array | ArrayBuffer
 }
 
 /** What {@link decodeEventStream} reads: a response, its body, or anything that yields chunks. */
-export type EventStreamBody =
-  | Response
-  | ReadableStream<Uint8Array>
-  | AsyncIterable<Uint8Array | ArrayBuffer | string>;
+export type EventStreamBody = Response | ReadableStream<Uint8Array> | AsyncIterable<Uint8Array | ArrayBuffer | string>;
 
 /** Options of {@link decodeEventStream}. */
 export interface DecodeEventStreamOptions<Data = string> extends DecodeOptions {
@@ -142,7 +139,13 @@ class EventStreamIterator<Data> implements AsyncIterableIterator<DecodedEvent<Da
       }
     }
     // Calls that overlap are answered in order.
-    const turn = this.#reading === undefined ? this.#read() : this.#reading.then(() => this.#read(), () => this.#read());
+    const turn =
+      this.#reading === undefined
+        ? this.#read()
+        : this.#reading.then(
+            () => this.#read(),
+            () => this.#read(),
+          );
     this.#reading = turn;
     const settled = (): void => {
       if (this.#reading === turn) this.#reading = undefined;

@@ -1,5 +1,5 @@
-/** How many pieces are kept apart before they are joined into one block. */
-const PIECES = 1024;
+/** How many pieces are kept apart before they are joined into one block: each may keep the chunk it was cut from alive. */
+const PIECES = 256;
 
 /**
  * Text that arrives in pieces and is wanted once, whole.
