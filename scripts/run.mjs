@@ -51,11 +51,17 @@ function handOver(command) {
       if (signal !== "SIGINT" || !process.stdin.isTTY) child.kill(signal);
     });
   }
+  // A signal that ends npm ends the shell between npm and us, and reaches nobody here: we only see that the shell is gone.
+  const shell = process.env.npm_lifecycle_event === undefined ? undefined : process.ppid;
+  const orphaned = () => shell !== undefined && process.ppid !== shell;
+  const watch = setInterval(() => orphaned() && child.kill("SIGTERM"), 500);
   child.on("error", (error) => {
+    clearInterval(watch);
     console.error(`Cannot start Node: ${error.message}`);
     process.exitCode = 1;
   });
   child.on("exit", (code, signal) => {
+    clearInterval(watch);
     process.exitCode = code ?? 128 + constants.signals[signal];
   });
 }
