@@ -14,6 +14,11 @@ import type { CloseReason } from "./writer.ts";
  * | `too-large` | something is over a limit; `option` names the limit |
  * | `overflow` | more was sent without waiting than `maxPendingBytes` allows |
  * | `connection-closed` | the connection is over; `reason` says why |
+ * | `closed` | the channel is closed: nothing can be appended |
+ * | `fenced` | a producer of a lower epoch, after another has taken over |
+ * | `sequence` | a producer has left an append out |
+ * | `conflict` | the tail is not the one that `ifTail` names |
+ * | `unavailable` | the store cannot be reached, or has been closed; what became of an append is unknown |
  */
 export type SluiceErrorCode =
   | "invalid-field"
@@ -24,7 +29,12 @@ export type SluiceErrorCode =
   | "invalid-data"
   | "too-large"
   | "overflow"
-  | "connection-closed";
+  | "connection-closed"
+  | "closed"
+  | "fenced"
+  | "sequence"
+  | "conflict"
+  | "unavailable";
 
 /** What a {@link SluiceError} is about, beyond its code. */
 export interface SluiceErrorDetails extends ErrorOptions {

@@ -20,3 +20,22 @@ export { createResponder } from "./respond.ts";
 export type { Responder } from "./respond.ts";
 export { createWriter } from "./writer.ts";
 export type { CloseReason, Sink, Writer, WriterOptions } from "./writer.ts";
+
+export type {
+  Appended,
+  AppendOptions,
+  Cursor,
+  EventId,
+  EventStore,
+  GapReason,
+  NewEvent,
+  Position,
+  Producer,
+  ReadOptions,
+  Slice,
+  StoredEvent,
+} from "./event-store.ts";
+export { formatEventId, parseEventId, randomEpoch, randomTag, resolveCursor } from "./cursor.ts";
+export type { EventIdParts, LogBounds, LogMark, ResolvedCursor } from "./cursor.ts";
+export { memoryStore } from "./memory-event-store.ts";
+export type { MemoryStoreOptions, Retention } from "./memory-event-store.ts";

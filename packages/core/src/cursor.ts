@@ -1,0 +1,133 @@
+import type { Cursor, EventId, GapReason, Position } from "./event-store.ts";
+
+/** What an event id consists of. */
+export interface EventIdParts {
+  /** The incarnation of the channel: 1 to 24 of `[a-z0-9]`. */
+  readonly epoch: string;
+  /** The number of the event in its log, from 1. */
+  readonly seq: number;
+  /** Of the append that wrote it: 4 of `[a-z0-9]`. */
+  readonly tag: string;
+}
+
+const TAG_LENGTH = 4;
+
+/**
+ * Writes an event id, `<epoch>.<len><seq><tag>`: `len` is a letter for the number of digits, so that ids of one epoch sort
+ * as strings as their numbers do.
+ *
+ * @example
+ * ```ts
+ * import { formatEventId, parseEventId } from "@sluice/core";
+ *
+ * const id = formatEventId({ epoch: "k3", seq: 12, tag: "x7ab" });
+ * console.assert(id === "k3.b12x7ab" && parseEventId(id)?.seq === 12);
+ * ```
+ */
+export function formatEventId({ epoch, seq, tag }: EventIdParts): EventId {
+  const digits = String(seq);
+  return `${epoch}.${String.fromCharCode(96 + digits.length)}${digits}${tag}`;
+}
+
+/** Reads an event id; undefined for whatever is none. */
+export function parseEventId(id: string): EventIdParts | undefined {
+  const match = /^([a-z0-9]{1,24})\.([a-p])([1-9][a-z0-9]{4,19})$/.exec(id);
+  if (match === null) return undefined;
+  const [, epoch = "", length = "", rest = ""] = match;
+  const count = length.charCodeAt(0) - 96;
+  const digits = rest.slice(0, count);
+  const seq = Number(digits);
+  if (rest.length !== count + TAG_LENGTH || !/^[0-9]+$/.test(digits) || !Number.isSafeInteger(seq)) return undefined;
+  return { epoch, seq, tag: rest.slice(count) };
+}
+
+/** An event of a log, by its number and tag. Number 0 is the place before the first event, and has no tag. */
+export interface LogMark {
+  readonly seq: number;
+  readonly tag: string;
+}
+
+/** The ends of a log, as a store knows them. */
+export interface LogBounds {
+  readonly epoch: string;
+  /** The last event that retention has removed; number 0 where it has removed none. */
+  readonly trimmed: LogMark;
+  /** The last event. */
+  readonly tail: LogMark;
+}
+
+/** Where a read begins: behind `mark`; with a `gap` where that does not continue the cursor. */
+export interface ResolvedCursor {
+  readonly mark: LogMark;
+  readonly gap: GapReason | undefined;
+}
+
+/**
+ * Decides what a cursor means: the one function behind every read and every resume, of every store.
+ *
+ * | the cursor | is read as |
+ * | --- | --- |
+ * | is no id | `unknown` |
+ * | is of another epoch, or beyond the tail, or has another tag than the event of its number | `reset` |
+ * | is before the last event that was removed | `truncated` |
+ * | is the last event that was removed, or any later one | itself |
+ *
+ * A gap begins at the first retained event.
+ *
+ * @param bounds undefined for a channel that has no log
+ * @param tagAt the tag of a retained event; called at most once
+ *
+ * @example
+ * ```ts
+ * import { resolveCursor } from "@sluice/core";
+ *
+ * const bounds = { epoch: "e1", trimmed: { seq: 2, tag: "aaaa" }, tail: { seq: 5, tag: "bbbb" } };
+ * console.assert(resolveCursor("e1.a1aaaa", bounds, () => undefined).gap === "truncated");
+ * console.assert(resolveCursor("e1.a4cccc", bounds, () => "bbbb").gap === "reset");
+ * console.assert(resolveCursor("e1.a4bbbb", bounds, () => "bbbb").mark.seq === 4);
+ * ```
+ */
+export function resolveCursor(
+  cursor: Cursor,
+  bounds: LogBounds | undefined,
+  tagAt: (seq: number) => string | undefined,
+): ResolvedCursor {
+  const start = bounds?.trimmed ?? ORIGIN;
+  const on = (mark: LogMark): ResolvedCursor => ({ mark, gap: undefined });
+  const gap = (reason: GapReason): ResolvedCursor => ({ mark: start, gap: reason });
+
+  if (cursor === "tail") return on(bounds?.tail ?? ORIGIN);
+  if (cursor === "start") return on(start);
+  if (cursor === "origin") return start.seq === 0 ? on(ORIGIN) : gap("truncated");
+  const id = parseEventId(cursor);
+  if (id === undefined) return gap("unknown");
+  if (bounds === undefined || id.epoch !== bounds.epoch || id.seq > bounds.tail.seq) return gap("reset");
+  if (id.seq < start.seq) return gap("truncated");
+  const tag = id.seq === start.seq ? start.tag : id.seq === bounds.tail.seq ? bounds.tail.tag : tagAt(id.seq);
+  return tag === id.tag ? on(id) : gap("reset");
+}
+
+/** The position of an event of a log. */
+export function positionOf(epoch: string, { seq, tag }: LogMark): Position {
+  return seq === 0 ? "origin" : formatEventId({ epoch, seq, tag });
+}
+
+export const ORIGIN: LogMark = { seq: 0, tag: "" };
+
+/** A random epoch: 60 bits. */
+export function randomEpoch(): string {
+  return randomToken(12);
+}
+
+/** A random tag for one append: 20 bits, enough to tell two writers of the same number apart. */
+export function randomTag(): string {
+  return randomToken(TAG_LENGTH);
+}
+
+const ALPHABET = "abcdefghijklmnopqrstuvwxyz234567";
+
+function randomToken(length: number): string {
+  let token = "";
+  for (const byte of crypto.getRandomValues(new Uint8Array(length))) token += ALPHABET[byte & 31];
+  return token;
+}
