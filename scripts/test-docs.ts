@@ -1,5 +1,6 @@
-// Checks the types of the examples in the documentation and runs each as a test: those in the comments of the packages' sources, and the
-// ```ts blocks of README.md, packages/*/README.md and docs/. One that cannot run by itself is marked ```ts ignore.
+// Checks the types of the examples in the documentation, and runs each as a test: those in the comments of the packages'
+// sources, and the ```ts blocks of README.md, packages/*/README.md and docs/. One that cannot run by itself is marked
+// ```ts ignore.
 import { globSync } from "node:fs";
 import { root, run } from "./command.ts";
 import { countsOf, one, type Outcome, runSteps } from "./steps.ts";
