@@ -67,6 +67,13 @@ function checkPackage(name: string, allowed: readonly string[]): void {
   for (const file of ["README.md", "src/index.ts"])
     if (!existsSync(join(root, folder, file))) say(folder, `has no ${file}`);
 
+  const published = manifest.publishConfig?.exports ?? {};
+  for (const subpath of new Set([...Object.keys(manifest.exports ?? {}), ...Object.keys(published)])) {
+    const module = manifest.exports?.[subpath]?.replace("./src/", "./dist/").replace(/ts$/, "js");
+    if (published[subpath]?.default !== module)
+      say(folder, `publishes ${subpath} as another module than it exports here`);
+  }
+
   const build = readJson("tsconfig.build.json").references?.map(({ path }) => path) ?? [];
   if (!build.includes(`${folder}/tsconfig.build.json`)) say("tsconfig.build.json", `does not build ${folder}`);
   const references =
@@ -100,6 +107,8 @@ interface Manifest {
   readonly name?: string;
   readonly dependencies?: Readonly<Record<string, string>>;
   readonly peerDependencies?: Readonly<Record<string, string>>;
+  readonly exports?: Readonly<Record<string, string>>;
+  readonly publishConfig?: { readonly exports?: Readonly<Record<string, { readonly default: string }>> };
   readonly references?: readonly { readonly path: string }[];
 }
 

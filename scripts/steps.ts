@@ -18,10 +18,13 @@ export function one({ ok, output }: { ok: boolean; output: string }): Outcome {
 }
 
 /** The outcome of a step that printed its counts. One that ended badly without a failed test failed as a whole. */
-export function countsOf(result: { ok: boolean; output: string }, passed: RegExp, failed: RegExp): Outcome {
-  const count = (pattern: RegExp): number => Number(result.output.match(pattern)?.[1] ?? 0);
-  const least = result.ok ? 0 : 1;
-  return { passed: count(passed), failed: Math.max(count(failed), least), skipped: 0, output: result.output };
+export function countsOf(
+  { ok, output }: { ok: boolean; output: string },
+  patterns: { passed: RegExp; failed: RegExp; skipped: RegExp },
+): Outcome {
+  const count = (pattern: RegExp): number => Number(output.match(pattern)?.[1] ?? 0);
+  const failed = Math.max(count(patterns.failed), ok ? 0 : 1);
+  return { passed: count(patterns.passed), failed, skipped: count(patterns.skipped), output };
 }
 
 /** A step that cannot run here: skipped where a person runs it, failed where REQUIRE_ENGINES=1 says that it must run. */

@@ -92,7 +92,11 @@ function outcomeOf({ ok, output }: CommandResult, report: Report): Outcome {
 async function testInBun(): Promise<Outcome> {
   const files = globSync("packages/*/test/**/*.neutral.test.ts", { cwd: root }).map((file) => `./${file}`);
   const result = await run("bun", ["test", "--timeout", "30000", ...files]);
-  return countsOf(result, /^ *(\d+) pass$/m, /^ *(\d+) fail$/m);
+  return countsOf(result, {
+    passed: /^ *(\d+) pass$/m,
+    failed: /^ *(\d+) fail$/m,
+    skipped: /^ *(\d+) (?:skip|todo)$/m,
+  });
 }
 
 function smokeOnNode20(): Promise<Outcome> {

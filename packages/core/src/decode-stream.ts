@@ -56,13 +56,16 @@ export interface DecodeEventStreamOptions<Data = string> extends DecodeOptions {
   readonly parse?: ((data: string) => Data) | undefined;
   /** The data that says the stream is over, such as `"[DONE]"`: the iteration ends there, and it is not yielded. */
   readonly sentinel?: string | undefined;
-  /** Cancels the body, and rejects the read that waits with the signal's reason. */
+  /** Cancels the body, drops what was not read yet, and rejects the read that waits, or the next, with its reason. */
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
  * Reads an event stream as an async iterable of its events, with the backpressure of the body: nothing is read before
  * it is asked for. Leaving the loop, an error or the sentinel cancels the body.
+ *
+ * Callbacks such as `onId` run when a chunk is decoded, ahead of the loop by at most that chunk: where the loop has got
+ * to is in the `id` of the event it has.
  *
  * @param body a `Response` (its status must be 2xx and its type `text/event-stream`), or chunks, whatever they came from
  * @param options limits, `parse`, a `sentinel` and a `signal`
@@ -87,7 +90,7 @@ export function decodeEventStream<Data = string>(
   body: EventStreamBody,
   options: DecodeEventStreamOptions<Data> = {},
 ): AsyncIterableIterator<DecodedEvent<Data>, undefined, undefined> {
-  return new EventStreamIterator<Data>(chunksOf(body), options);
+  return new EventStreamIterator<Data>(body, options);
 }
 
 type Chunk = Uint8Array | ArrayBuffer | string;
@@ -106,24 +109,28 @@ class EventStreamIterator<Data> implements AsyncIterableIterator<DecodedEvent<Da
   readonly #sentinel: string | undefined;
   readonly #signal: AbortSignal | undefined;
 
-  /** Events of the chunks that were read; the queue holds what one chunk contained, and is refilled when empty. */
+  /** The events of the chunk that was read last; it is refilled when it is empty. */
   #queue: DecodedEvent[] = [];
   #at = 0;
-  /** No chunk will be read any more; the queue may still hold events. */
-  #drained = false;
-  #failure: { readonly error: unknown } | undefined = undefined;
-  #reading: Promise<IteratorResult<DecodedEvent<Data>, undefined>> | undefined = undefined;
-  #interrupt: ((error: unknown) => void) | undefined = undefined;
+  /** Set once no chunk will be read any more: what the iteration ends with after the queue, nothing or an error. */
+  #end: { readonly error?: unknown } | undefined = undefined;
+  /** The answer to the last call of `next()`, while it waits. */
+  #answer: Promise<IteratorResult<DecodedEvent<Data>, undefined>> | undefined = undefined;
+  /** Ends the read that waits, whether the body answers or not. */
+  #interrupt: (() => void) | undefined = undefined;
 
-  constructor(chunks: Chunks, options: DecodeEventStreamOptions<Data>) {
+  constructor(body: EventStreamBody, options: DecodeEventStreamOptions<Data>) {
     const { parse, sentinel, signal, ...decoderOptions } = options;
-    this.#decoder = createDecoder({ ...decoderOptions, onEvent: (event) => this.#queue.push(event) });
-    this.#chunks = chunks;
+    if (parse !== undefined && typeof parse !== "function") throw wrongOption("parse", parse, "a function");
+    if (sentinel !== undefined && typeof sentinel !== "string") throw wrongOption("sentinel", sentinel, "a string");
+    if (signal !== undefined && !isAbortSignal(signal)) throw wrongOption("signal", signal, "an AbortSignal");
+    this.#decoder = createDecoder({ ...decoderOptions, onEvent: this.#onEvent });
     this.#parse = parse;
     this.#sentinel = sentinel;
     this.#signal = signal;
+    this.#chunks = chunksOf(body); // last, so that a wrong option leaves the body unlocked
     if (signal?.aborted === true) this.#onAbort();
-    else signal?.addEventListener("abort", this.#onAbort, { once: true });
+    else signal?.addEventListener("abort", this.#onAbort);
   }
 
   [Symbol.asyncIterator](): this {
@@ -131,7 +138,7 @@ class EventStreamIterator<Data> implements AsyncIterableIterator<DecodedEvent<Da
   }
 
   next(): Promise<IteratorResult<DecodedEvent<Data>, undefined>> {
-    if (this.#reading === undefined && this.#at < this.#queue.length) {
+    if (this.#answer === undefined && this.#at < this.#queue.length) {
       try {
         return Promise.resolve(this.#shift());
       } catch (error) {
@@ -139,36 +146,31 @@ class EventStreamIterator<Data> implements AsyncIterableIterator<DecodedEvent<Da
       }
     }
     // Calls that overlap are answered in order.
-    const turn =
-      this.#reading === undefined
+    const answer =
+      this.#answer === undefined
         ? this.#read()
-        : this.#reading.then(
+        : this.#answer.then(
             () => this.#read(),
             () => this.#read(),
           );
-    this.#reading = turn;
     const settled = (): void => {
-      if (this.#reading === turn) this.#reading = undefined;
+      if (this.#answer === answer) this.#answer = undefined;
     };
-    turn.then(settled, settled);
-    return turn;
+    this.#answer = answer;
+    answer.then(settled, settled);
+    return answer;
   }
 
   async return(): Promise<IteratorReturnResult<undefined>> {
-    this.#queue = [];
-    this.#at = 0;
-    await this.#cancel();
+    const reading = this.#answer !== undefined;
+    const stopped = this.#stop({});
+    if (!reading) await stopped; // a body that leaves a read waiting may leave this waiting too
     return DONE;
   }
 
   async #read(): Promise<IteratorResult<DecodedEvent<Data>, undefined>> {
     while (this.#at === this.#queue.length) {
-      if (this.#failure !== undefined) {
-        const { error } = this.#failure;
-        this.#failure = undefined;
-        throw error;
-      }
-      if (this.#drained) return DONE;
+      if (this.#end !== undefined) return this.#finish(this.#end);
       this.#queue = [];
       this.#at = 0;
       await this.#fill();
@@ -176,28 +178,27 @@ class EventStreamIterator<Data> implements AsyncIterableIterator<DecodedEvent<Da
     return this.#shift();
   }
 
-  /** Decodes one more chunk into the queue. A failure is kept until the events before it have been read. */
+  /** Decodes one more chunk into the queue. A failure waits until the events before it have been read. */
   async #fill(): Promise<void> {
     try {
       const { done, value } = await this.#nextChunk();
-      if (this.#drained) return;
+      if (this.#end !== undefined) return;
       if (done === true) {
-        this.#drained = true;
-        this.#release();
         this.#decoder.end();
+        this.#end ??= {};
       } else if (value !== undefined) {
         this.#decoder.push(value);
       }
     } catch (error) {
-      this.#failure ??= { error };
-      await this.#cancel(error);
+      if (this.#end !== undefined) return;
+      this.#end = { error };
+      void this.#cancel(error);
     }
   }
 
   #nextChunk(): ReturnType<Chunks["next"]> {
-    if (this.#signal === undefined) return this.#chunks.next();
     return new Promise((resolve, reject) => {
-      this.#interrupt = reject;
+      this.#interrupt = () => resolve({ done: true });
       this.#chunks.next().then(resolve, reject);
     });
   }
@@ -205,48 +206,59 @@ class EventStreamIterator<Data> implements AsyncIterableIterator<DecodedEvent<Da
   #shift(): IteratorResult<DecodedEvent<Data>, undefined> {
     const event = this.#queue[this.#at++] as DecodedEvent;
     if (event.data === this.#sentinel) {
-      this.#queue = [];
-      this.#at = 0;
-      void this.#cancel();
+      void this.#stop({});
       return DONE;
     }
     if (this.#parse === undefined) return { done: false, value: event as DecodedEvent<Data> };
     try {
       return { done: false, value: { ...event, data: this.#parse(event.data) } };
     } catch (cause) {
-      this.#queue = [];
-      this.#at = 0;
       const error = new SluiceError(
         "invalid-data",
         `Cannot parse data of event: ${show(event.data)}; does the stream end with a sentinel that should be an option?`,
         { cause },
       );
-      void this.#cancel(error);
+      void this.#stop({}, error);
       throw error;
     }
   }
 
-  readonly #onAbort = (): void => {
-    const error: unknown = this.#signal?.reason;
-    this.#queue = [];
-    this.#at = 0;
-    this.#failure = { error };
-    this.#interrupt?.(error);
-    void this.#cancel(error);
+  #finish(end: { readonly error?: unknown }): IteratorReturnResult<undefined> {
+    this.#end = {};
+    this.#release();
+    if ("error" in end) throw end.error;
+    return DONE;
+  }
+
+  // A callback of the decoder may stop the iteration while the decoder is still in the middle of a chunk.
+  readonly #onEvent = (event: DecodedEvent): void => {
+    if (this.#end === undefined) this.#queue.push(event);
   };
 
-  /** Never rejects: whoever leaves the loop has no use for a body's complaint. */
-  async #cancel(reason?: unknown): Promise<void> {
-    if (this.#drained) return;
-    this.#drained = true;
+  readonly #onAbort = (): void => {
+    const error: unknown = this.#signal?.reason;
+    void this.#stop({ error }, error);
+  };
+
+  /** Ends the iteration before the body has. */
+  async #stop(end: { readonly error?: unknown }, reason?: unknown): Promise<void> {
+    const bodyIsOver = this.#end !== undefined;
+    this.#queue = [];
+    this.#at = 0;
+    this.#end = end;
     this.#release();
+    this.#interrupt?.();
+    if (!bodyIsOver) await this.#cancel(reason);
+  }
+
+  /** Never rejects: whoever leaves the loop has no use for a body's complaint. */
+  async #cancel(reason: unknown): Promise<void> {
     try {
       await this.#chunks.cancel(reason);
     } catch {}
   }
 
   #release(): void {
-    this.#interrupt = undefined;
     this.#signal?.removeEventListener("abort", this.#onAbort);
   }
 }
@@ -254,20 +266,26 @@ class EventStreamIterator<Data> implements AsyncIterableIterator<DecodedEvent<Da
 const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined };
 
 function chunksOf(body: unknown): Chunks {
-  if (isObject(body) && "body" in body && "headers" in body) return chunksOfResponse(body as Response);
+  if (isResponse(body)) return chunksOfResponse(body);
   if (isObject(body) && "getReader" in body) {
     const reader = (body as ReadableStream<Chunk>).getReader();
     return { next: () => reader.read(), cancel: (reason) => reader.cancel(reason) };
   }
-  if (isObject(body) && Symbol.asyncIterator in body) {
-    const iterator = (body as AsyncIterable<Chunk>)[Symbol.asyncIterator]();
-    return { next: () => iterator.next(), cancel: async () => iterator.return?.() };
-  }
-  throw new SluiceError(
-    "invalid-option",
-    `Cannot decode event stream: expected a Response, a ReadableStream or an async iterable of chunks, got ${show(body)}`,
-    { option: "body" },
-  );
+  if (isObject(body) && Symbol.asyncIterator in body) return chunksOfIterable(body as AsyncIterable<Chunk>);
+  throw wrongOption("body", body, "a Response, a ReadableStream or an async iterable of chunks");
+}
+
+function chunksOfIterable(body: AsyncIterable<Chunk> & { destroy?: () => unknown }): Chunks {
+  const iterator = body[Symbol.asyncIterator]();
+  return {
+    next: async () => iterator.next(),
+    async cancel() {
+      // A Node stream is destroyed first: its iterator's return() waits for the read that waits, and does nothing
+      // before the first.
+      body.destroy?.();
+      await iterator.return?.();
+    },
+  };
 }
 
 function chunksOfResponse(response: Response): Chunks {
@@ -282,6 +300,25 @@ function chunksOfResponse(response: Response): Chunks {
   );
 }
 
+function isResponse(value: unknown): value is Response {
+  if (!isObject(value) || !("body" in value && "headers" in value)) return false;
+  return isObject(value.headers) && "get" in value.headers;
+}
+
+function isAbortSignal(value: unknown): boolean {
+  return isObject(value) && "aborted" in value && "addEventListener" in value;
+}
+
 function isObject(value: unknown): value is object {
   return typeof value === "object" && value !== null;
+}
+
+function wrongOption(option: string, value: unknown, wanted: string): SluiceError {
+  return new SluiceError(
+    "invalid-option",
+    `Cannot decode event stream: ${option} is ${show(value)}; make it ${wanted}`,
+    {
+      option,
+    },
+  );
 }

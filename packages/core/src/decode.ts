@@ -451,7 +451,7 @@ function callback<K extends "onEvent" | "onId" | "onRetry" | "onComment">(
 }
 
 function limit(options: DecoderLimits, name: keyof DecoderLimits, byDefault: number): number {
-  const value = options[name] ?? byDefault;
+  const { [name]: value = byDefault } = options;
   if (!(Number.isSafeInteger(value) && value > 0) && value !== Infinity) {
     throw wrongOption(name, value, "a positive integer of UTF-16 code units, or Infinity");
   }

@@ -10,3 +10,17 @@ export function startTimer(ms: number, run: () => void): () => void {
   }
   return () => clearTimeout(timer);
 }
+
+/** Resolves after so many ms, or when the signal aborts. */
+export function sleep(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      stop();
+      signal.removeEventListener("abort", done);
+      resolve();
+    };
+    const stop = startTimer(ms, done);
+    if (signal.aborted) done();
+    else signal.addEventListener("abort", done);
+  });
+}

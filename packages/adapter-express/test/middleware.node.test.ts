@@ -1,0 +1,152 @@
+import { once } from "node:events";
+import http from "node:http";
+import type { IncomingMessage } from "node:http";
+import { createGunzip } from "node:zlib";
+import { eventStream } from "@sluice/adapter-express";
+import { openStream, serveNode } from "@sluice/testkit";
+import type { StartedServer } from "@sluice/testkit";
+import compression from "compression";
+import cors from "cors";
+import express5 from "express";
+import express4 from "express4";
+import { describe, expect, onTestFinished, test } from "vitest";
+
+async function serve(app: express5.Express): Promise<StartedServer> {
+  const server = await serveNode(http.createServer(app));
+  onTestFinished(() => server.close());
+  return server;
+}
+
+describe.each([
+  ["Express 5", express5],
+  ["Express 4", express4],
+])("%s", (_, express) => {
+  test("headers and cookies that were set earlier survive, beside those of the stream", async () => {
+    const app = express();
+    app.use(cors({ origin: "https://example.com", credentials: true }));
+    app.use((_req, res, next) => {
+      res.cookie("session", "1");
+      res.setHeader("X-Request-Id", "42");
+      next();
+    });
+    app.get(
+      "/",
+      eventStream(() => [{ data: "hello" }], { headers: { "Set-Cookie": "theme=dark", "X-Stream": "yes" } }),
+    );
+    const client = await openStream((await serve(app)).url);
+    await client.ended;
+    expect(client.headers).toMatchObject({
+      "access-control-allow-origin": "https://example.com",
+      "access-control-allow-credentials": "true",
+      "x-request-id": "42",
+      "x-stream": "yes",
+      "set-cookie": ["session=1; Path=/", "theme=dark"],
+      "content-type": "text/event-stream; charset=utf-8",
+    });
+  });
+
+  test("the source finds the parsed body of a POST, and the user of a middleware, in native.req", async () => {
+    const app = express();
+    app.use(express.json());
+    app.use((req, _res, next) => {
+      Object.assign(req, { user: "ada" });
+      next();
+    });
+    app.post(
+      "/chat",
+      eventStream(({ native: { req } }) => [{ data: { body: req.body as unknown, user: "user" in req && req.user } }]),
+    );
+    const client = await openStream(`${(await serve(app)).url}/chat`, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: '{"prompt":"hello"}',
+    });
+    await client.ended;
+    expect(client.events).toEqual([{ data: '{"body":{"prompt":"hello"},"user":"ada"}' }]);
+  });
+
+  test("the URL is the whole one inside a mounted router", async () => {
+    const router = express.Router();
+    router.get(
+      "/events",
+      eventStream(({ url }) => [{ data: url.pathname + url.search }]),
+    );
+    const app = express();
+    app.use("/api/v1", router);
+    const client = await openStream(`${(await serve(app)).url}/api/v1/events?a=b`);
+    await client.ended;
+    expect(client.events[0]).toEqual({ data: "/api/v1/events?a=b" });
+  });
+
+  test("otherwise passes a page's request on to the next handler", async () => {
+    const app = express();
+    app.get(
+      "/",
+      eventStream(() => [{ data: "hello" }], { otherwise: ({ next }) => next() }),
+    );
+    app.get("/", (_req, res) => void res.send("the page"));
+    const client = await openStream((await serve(app)).url, { headers: { Accept: "text/html" } });
+    await client.ended;
+    expect(client.text).toBe("the page");
+  });
+
+  test("compression, which no-transform keeps out, is let in by Cache-Control, and delays no event", async () => {
+    let take = (): void => {};
+    const app = express();
+    app.use(compression());
+    app.get(
+      "/",
+      eventStream(
+        async function* () {
+          for (let step = 1; step <= 4; step++) {
+            yield { data: `step ${step}` };
+            await new Promise<void>((resolve) => {
+              take = resolve;
+            });
+          }
+        },
+        { headers: { "Cache-Control": "no-store" } },
+      ),
+    );
+    const { url } = await serve(app);
+    const request = http.get(url, { headers: { Accept: "text/event-stream", "Accept-Encoding": "gzip" } });
+    const [response] = (await once(request, "response")) as [IncomingMessage];
+    expect(response.headers["content-encoding"]).toBe("gzip");
+    let text = "";
+    const unzipped = response.pipe(createGunzip());
+    unzipped.on("data", (chunk: Buffer) => (text += chunk.toString()));
+    for (let step = 1; step <= 4; step++) {
+      await expect.poll(() => text, { timeout: 5000 }).toContain(`data: step ${step}\n\n`);
+      take();
+    }
+    await once(unzipped, "end");
+    expect(response.complete).toBe(true);
+    expect(text).toContain("event: sluice.end\n");
+  });
+
+  test("a client that stalls behind compression stops the source, and is cut off", async () => {
+    let pulls = 0;
+    let ended: unknown;
+    const app = express();
+    app.use(compression());
+    app.get(
+      "/",
+      eventStream(
+        async function* ({ closed }) {
+          void closed.then((reason) => (ended = reason));
+          // Text that does not compress, so that it fills the buffers.
+          for (;;) {
+            pulls++;
+            yield { data: Buffer.from(crypto.getRandomValues(new Uint8Array(48_000))).toString("base64") };
+          }
+        },
+        { headers: { "Cache-Control": "no-store" }, writeDeadline: 500 },
+      ),
+    );
+    const { url } = await serve(app);
+    const client = await openStream(url, { headers: { "Accept-Encoding": "gzip" } });
+    client.pause();
+    await expect.poll(() => ended, { timeout: 10_000 }).toBe("write-deadline");
+    expect(pulls * 64_000).toBeLessThan(16 * 1024 * 1024);
+  });
+});

@@ -1,0 +1,206 @@
+import { SluiceError, show } from "./errors.ts";
+import { encodeFields } from "./encode.ts";
+import type { Cursor, EventId, NewEvent, Position, Producer } from "./event-store.ts";
+import type { Reader, Start } from "./reader.ts";
+import type { ChannelItem } from "./segment.ts";
+
+/** An event as it is published: the log mints its id. */
+export interface PublishedEvent<Data = unknown> {
+  /** The event type; not empty, no CR or LF, not starting with `sluice.`. */
+  readonly event?: string | undefined;
+  /** The payload; what is no string goes through the hub's `serialize`. */
+  readonly data: Data;
+  /** What the event is about, for readers that want only the newest about each. */
+  readonly key?: string | undefined;
+}
+
+/** Options of `channel.publish`. */
+export interface PublishOptions {
+  /** Makes a retried publish take effect once. */
+  readonly producer?: Producer | undefined;
+  /** Publishes only if this is the channel's last position, else `conflict`. */
+  readonly ifTail?: Position | undefined;
+}
+
+/**
+ * A named log that many connections read: what `hub.channel(name)` gives. It holds nothing but its name, and may be made
+ * anew for each request.
+ */
+export interface Channel {
+  readonly name: string;
+  /**
+   * Appends one event, or several at once: all of them, or none.
+   *
+   * @returns the id of the last one
+   * @throws {SluiceError} `invalid-field`, `too-large`, `closed`, `fenced`, `sequence`, `conflict` or `unavailable`
+   */
+  publish(events: PublishedEvent | readonly PublishedEvent[], options?: PublishOptions): Promise<EventId>;
+  /**
+   * Reads the log from a cursor on, and goes on with what is published, until the channel is closed.
+   *
+   * Leaving the loop lets go of it; a signal that aborts rejects the read that waits with its reason.
+   */
+  read(
+    from?: Start,
+    options?: { readonly signal?: AbortSignal | undefined },
+  ): AsyncIterableIterator<ChannelItem, undefined, undefined>;
+  /** The last position, to embed in a snapshot: who reads from it joins snapshot and stream without a gap. */
+  position(): Promise<Position>;
+  /** Seals the log: readers come to their end, and nothing can be published any more. */
+  close(): Promise<void>;
+}
+
+/** What a channel needs of its hub. */
+export interface ChannelContext {
+  append(channel: string, events: readonly NewEvent[], options: PublishOptions & { close?: boolean }): Promise<Position>;
+  tail(channel: string): Promise<Position>;
+  open(channel: string, start: Start, signal: AbortSignal): Reader;
+  serialize(data: unknown): string;
+  readonly maxEventBytes: number;
+}
+
+/** The most that one step of `read()` takes at once, in bytes. */
+const READ_BYTES = 65_536;
+
+export class LogChannel implements Channel {
+  readonly name: string;
+  readonly #context: ChannelContext;
+
+  constructor(name: string, context: ChannelContext) {
+    this.name = checkName(name);
+    this.#context = context;
+  }
+
+  async publish(events: PublishedEvent | readonly PublishedEvent[], options: PublishOptions = {}): Promise<EventId> {
+    const batch = (Array.isArray(events) ? events : [events]) as readonly PublishedEvent[];
+    if (batch.length === 0) {
+      throw new SluiceError("invalid-field", "Cannot publish: there are no events; publish at least one");
+    }
+    // All are checked before one is stored.
+    const checked = batch.map((event) => toNewEvent(event, this.#context));
+    return this.#context.append(this.name, checked, options);
+  }
+
+  read(
+    from: Start = "tail",
+    { signal }: { readonly signal?: AbortSignal | undefined } = {},
+  ): AsyncIterableIterator<ChannelItem, undefined, undefined> {
+    return new ChannelIterator((stopped) => this.open(checkStart(from), stopped), signal);
+  }
+
+  position(): Promise<Position> {
+    return this.#context.tail(this.name);
+  }
+
+  async close(): Promise<void> {
+    await this.#context.append(this.name, [], { close: true });
+  }
+
+  open(start: Start, signal: AbortSignal): Reader {
+    return this.#context.open(this.name, start, signal);
+  }
+}
+
+/** @throws {SluiceError} `invalid-option` for what is no place to begin at */
+export function checkStart(start: unknown): Start {
+  const isLast = typeof start === "object" && start !== null && "last" in start;
+  const fits = isLast ? Number.isSafeInteger(start.last) && Number(start.last) > 0 : typeof start === "string" && start !== "";
+  if (fits) return start as Start;
+  throw new SluiceError(
+    "invalid-option",
+    `Cannot read channel: start is ${show(start)}; make it "tail", "start", a position, or { last } with a positive integer`,
+    { option: "start" },
+  );
+}
+
+/** What a name may be: 1 to 256 UTF-16 code units, well-formed, without control characters. */
+function checkName(name: unknown): string {
+  // oxlint-disable-next-line no-control-regex
+  if (typeof name === "string" && /^[^\x00-\x1f\x7f]{1,256}$/.test(name) && name.isWellFormed()) return name;
+  throw new SluiceError(
+    "invalid-option",
+    `Cannot open channel: name is ${show(name)}; make it 1 to 256 characters without control characters`,
+    { option: "name" },
+  );
+}
+
+function toNewEvent(published: PublishedEvent, { serialize, maxEventBytes }: ChannelContext): NewEvent {
+  if (typeof published !== "object" || published === null) throw notPublishable(published);
+  const { event, data, key } = published;
+  if (data === undefined) throw notPublishable(published);
+  if (typeof event === "string" && event.startsWith("sluice.")) {
+    throw new SluiceError("invalid-field", `Cannot publish: event ${show(event)} starts with "sluice.", which is reserved`, {
+      field: "event",
+    });
+  }
+  if (key !== undefined && (typeof key !== "string" || key.length > 256)) {
+    throw new SluiceError("invalid-field", `Cannot publish: key is ${show(key)}; make it a string of at most 256 characters`, {
+      field: "key",
+    });
+  }
+  const text = typeof data === "string" ? data : serialize(data);
+  const encoded = encodeFields({ event, data: text, id: undefined, retry: undefined, comment: undefined });
+  // At most three bytes for a code unit: most events need not be measured.
+  if (encoded.length * 3 > maxEventBytes && new TextEncoder().encode(encoded).length > maxEventBytes) {
+    throw new SluiceError("too-large", `Cannot publish: an event is over maxEventBytes (${maxEventBytes}); split it`, {
+      option: "maxEventBytes",
+    });
+  }
+  return { ...(event !== undefined && { event }), data: text, ...(key !== undefined && { key }) };
+}
+
+function notPublishable(value: unknown): SluiceError {
+  return new SluiceError("invalid-field", `Cannot publish: expected an event with data, got ${show(value)}; did you mean { data: … }?`, {
+    field: "data",
+  });
+}
+
+// Not a generator: its return() would wait for the next event.
+class ChannelIterator implements AsyncIterableIterator<ChannelItem, undefined, undefined> {
+  readonly #reader: Reader;
+  readonly #stop = new AbortController();
+  readonly #signal: AbortSignal | undefined;
+  #items: ChannelItem[] = [];
+  #turn: Promise<unknown> = Promise.resolve();
+
+  constructor(open: (signal: AbortSignal) => Reader, signal: AbortSignal | undefined) {
+    this.#signal = signal;
+    this.#reader = open(this.#stop.signal);
+    if (signal?.aborted === true) this.#finish();
+    else signal?.addEventListener("abort", this.#finish, { once: true });
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  /** Calls that overlap are answered in order. */
+  next(): Promise<IteratorResult<ChannelItem, undefined>> {
+    const result = this.#turn.then(() => this.#next());
+    this.#turn = result.catch(() => {});
+    return result;
+  }
+
+  async return(): Promise<IteratorReturnResult<undefined>> {
+    this.#finish();
+    return { done: true, value: undefined };
+  }
+
+  async #next(): Promise<IteratorResult<ChannelItem, undefined>> {
+    this.#signal?.throwIfAborted();
+    if (this.#items.length === 0) {
+      const batch = await this.#reader.next(READ_BYTES);
+      this.#signal?.throwIfAborted();
+      if (batch === undefined) return { done: true, value: undefined };
+      this.#items = batch.segments.map(({ item }) => item);
+    }
+    const item = this.#items.shift() as ChannelItem;
+    if (item.type === "end") this.#finish();
+    return { done: false, value: item };
+  }
+
+  readonly #finish = (): void => {
+    this.#signal?.removeEventListener("abort", this.#finish);
+    this.#stop.abort();
+  };
+}

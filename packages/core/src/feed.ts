@@ -1,0 +1,243 @@
+import type { EventStore, Position, Slice } from "./event-store.ts";
+import { liveSegment, segmentsOf } from "./segment.ts";
+import type { Segment } from "./segment.ts";
+import { sleep, startTimer } from "./timer.ts";
+
+/** What a feed needs of its hub. */
+export interface FeedContext {
+  readonly store: EventStore;
+  /** The most bytes of encoded segments that one channel keeps at hand. */
+  readonly runBytes: number;
+  readonly onError: (error: unknown) => void;
+}
+
+/** Segments that are sent together; their joined bytes are made once for all connections that are at the same place. */
+export class Batch {
+  readonly segments: readonly Segment[];
+  #bytes: Uint8Array<ArrayBuffer> | undefined = undefined;
+
+  constructor(segments: readonly Segment[]) {
+    this.segments = segments;
+  }
+
+  get bytes(): Uint8Array<ArrayBuffer> {
+    this.#bytes ??= join(this.segments);
+    return this.#bytes;
+  }
+}
+
+/**
+ * A channel that somebody reads, in this process: one doorbell, one read loop, and the run, the newest segments of the
+ * log. Readers hold an index into it. Segments are numbered on and on; those over `runBytes` are let go, and whoever has
+ * not read them goes on from the store.
+ */
+export class Feed {
+  /** Where the run ends: undefined until the store has said it. */
+  position: Position | undefined = undefined;
+
+  readonly #channel: string;
+  readonly #context: FeedContext;
+  readonly #stop = new AbortController();
+  #segments: Segment[] = [];
+  #bytes = 0;
+  /** The number of the first segment in the run. */
+  #first = 0;
+  /** The number of the segment that follows a position, for every position of the run. */
+  #places = new Map<Position, number>();
+  #ended = false;
+  #latest: { readonly from: number; readonly to: number; readonly maxBytes: number; readonly batch: Batch } | undefined = undefined;
+
+  /** The loop waits for the bell, and has read all that it knows of. */
+  #idle = false;
+  #rung = false;
+  #wakeLoop: (() => void) | undefined = undefined;
+  readonly #waiting = new Set<() => void>();
+
+  constructor(channel: string, context: FeedContext) {
+    this.#channel = channel;
+    this.#context = context;
+    void this.#run();
+  }
+
+  /** The number of the segment that will come next. */
+  get end(): number {
+    return this.#first + this.#segments.length;
+  }
+
+  /** The number of the segment that follows the position; undefined where the run does not tell. */
+  placeOf(position: Position): number | undefined {
+    return this.#places.get(position);
+  }
+
+  /** The number from which on there are `count` events; undefined where the run has fewer. */
+  placeOfLast(count: number): number | undefined {
+    let place = this.end;
+    for (let left = count; left > 0; place--) {
+      const segment = this.#segments[place - 1 - this.#first];
+      if (segment === undefined) return undefined;
+      if (segment.item.type === "event") left--;
+    }
+    return place;
+  }
+
+  /** From number `from` on as many segments as `maxBytes` allow, and at least one; undefined where they have been let go. */
+  take(from: number, maxBytes: number): Batch | undefined {
+    if (from < this.#first) return undefined;
+    const latest = this.#latest;
+    if (latest?.from === from && latest.to === this.end && latest.maxBytes === maxBytes) return latest.batch;
+    const segments: Segment[] = [];
+    let bytes = 0;
+    for (let i = from - this.#first; i < this.#segments.length; i++) {
+      const segment = this.#segments[i] as Segment;
+      bytes += segment.bytes.length;
+      if (segments.length > 0 && bytes > maxBytes) break;
+      segments.push(segment);
+    }
+    const batch = new Batch(segments);
+    this.#latest = { from, to: this.end, maxBytes, batch };
+    return batch;
+  }
+
+  /** Resolves when there is something new, the signal aborts, or `within` ms have passed. */
+  changed(signal: AbortSignal, within?: number): Promise<void> {
+    return new Promise((resolve) => {
+      const stopTimer = within === undefined ? undefined : startTimer(within, () => done());
+      const done = (): void => {
+        stopTimer?.();
+        this.#waiting.delete(done);
+        signal.removeEventListener("abort", done);
+        resolve();
+      };
+      if (signal.aborted || this.#stop.signal.aborted) return done();
+      this.#waiting.add(done);
+      signal.addEventListener("abort", done);
+    });
+  }
+
+  /** Makes the loop look into the store: it may have missed a bell. */
+  wake(): void {
+    this.#rung = true;
+    this.#wakeLoop?.();
+  }
+
+  stop(): void {
+    this.#stop.abort();
+    this.wake();
+    this.#notify();
+  }
+
+  /** The one read loop of the channel: register the doorbell, read from the position, wait for the bell, read again. */
+  async #run(): Promise<void> {
+    const { store, onError } = this.#context;
+    const { signal } = this.#stop;
+    let isWatched = false;
+    for (let failures = 0; !signal.aborted; ) {
+      try {
+        if (!isWatched) {
+          await store.watch(this.#channel, this.#ring, signal);
+          isWatched = true;
+        }
+        this.#rung = false;
+        if (this.position === undefined) this.#begin(await store.read(this.#channel, "tail", { signal }));
+        const slice = await store.read(this.#channel, this.position as Position, { signal });
+        if (signal.aborted) return;
+        failures = 0;
+        this.#append(slice);
+        if (slice.upToDate) await this.#untilRung();
+      } catch (error) {
+        if (signal.aborted) return;
+        onError(error);
+        await sleep(backoff(failures++), signal);
+      }
+    }
+  }
+
+  #untilRung(): Promise<void> {
+    if (this.#rung) return Promise.resolve();
+    this.#idle = true;
+    return new Promise((resolve) => {
+      this.#wakeLoop = (): void => {
+        this.#wakeLoop = undefined;
+        this.#idle = false;
+        resolve();
+      };
+    });
+  }
+
+  readonly #ring = (hint?: Slice): void => {
+    if (this.#stop.signal.aborted) return;
+    // The fast path: what was rung for continues the run, so nothing need be read.
+    if (this.#idle && hint !== undefined && hint.from === this.position && hint.gap === undefined && hint.upToDate) {
+      this.#append(hint);
+    } else {
+      this.wake();
+    }
+  };
+
+  #begin({ next }: Slice): void {
+    this.position = next;
+    this.#place(next);
+    this.#notify();
+  }
+
+  /** Deleted first, so that the map stays in the order of the places, also where a position comes again after a drop. */
+  #place(position: Position): void {
+    this.#places.delete(position);
+    this.#places.set(position, this.end);
+  }
+
+  #append(slice: Slice): void {
+    const wasEnded = this.#ended;
+    this.#ended = slice.closed;
+    const segments = segmentsOf(wasEnded ? { ...slice, closed: false } : slice, this.#context.onError);
+    for (const segment of segments) {
+      this.#segments.push(segment);
+      this.#bytes += segment.bytes.length;
+      // Whoever is at the end's position has yet to be told of it.
+      if (segment.item.type !== "end") this.#place(segment.position);
+    }
+    this.position = slice.next;
+    this.#letGo();
+    if (segments.length > 0) this.#notify();
+  }
+
+  #letGo(): void {
+    let count = 0;
+    while (this.#bytes > this.#context.runBytes && count < this.#segments.length - 1) {
+      const segment = this.#segments[count++] as Segment;
+      this.#bytes -= segment.bytes.length;
+    }
+    if (count === 0) return;
+    this.#segments.splice(0, count);
+    this.#first += count;
+    for (const [position, place] of this.#places) {
+      if (place >= this.#first) break;
+      this.#places.delete(position);
+    }
+  }
+
+  #notify(): void {
+    for (const done of this.#waiting) done();
+  }
+}
+
+/** In ms: doubling from a tenth of a second to five, each a random part of that. */
+export function backoff(failures: number): number {
+  return (0.5 + Math.random() / 2) * Math.min(100 * 2 ** failures, 5000);
+}
+
+function join(segments: readonly Segment[]): Uint8Array<ArrayBuffer> {
+  if (segments.length === 1) return (segments[0] as Segment).bytes;
+  const whole = new Uint8Array(segments.reduce((size, { bytes }) => size + bytes.length, 0));
+  let at = 0;
+  for (const { bytes } of segments) {
+    whole.set(bytes, at);
+    at += bytes.length;
+  }
+  return whole;
+}
+
+/** Said to one reader, not an entry of the run. */
+export function liveBatch(position: Position): Batch {
+  return new Batch([liveSegment(position)]);
+}

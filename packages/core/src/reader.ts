@@ -1,0 +1,102 @@
+import type { Cursor } from "./event-store.ts";
+import { backoff, liveBatch } from "./feed.ts";
+import type { Batch, Feed } from "./feed.ts";
+import type { Replays } from "./replays.ts";
+import { sleep } from "./timer.ts";
+
+/** Where a reader without a cursor begins: at the newest, at the oldest that is retained, or so many events back. */
+export type Start = Cursor | { readonly last: number };
+
+/** What a reader needs of its hub. */
+export interface ReaderContext {
+  readonly channel: string;
+  readonly feed: Feed;
+  readonly replays: Replays;
+  /** Whether a store that fails is waited for, or ends the reader. */
+  readonly whenStoreFails: "wait" | "end";
+}
+
+/**
+ * One reader of a channel: a cursor, and no queue. Within the feed's run it takes what is there; behind it, it reads the
+ * store; and since both are the same log at the same positions, going from one to the other can neither lose nor repeat.
+ */
+export class Reader {
+  readonly #context: ReaderContext;
+  readonly #signal: AbortSignal;
+  #cursor: Start;
+  /** The number of the next segment, while the reader is within the run. */
+  #place: number | undefined = undefined;
+  #isLive = false;
+
+  constructor(context: ReaderContext, start: Start, signal: AbortSignal) {
+    this.#context = context;
+    this.#cursor = start;
+    this.#signal = signal;
+  }
+
+  /**
+   * What comes next, about `maxBytes` of it and at least one segment; waits until there is something.
+   *
+   * @returns undefined when the signal has aborted
+   */
+  async next(maxBytes: number): Promise<Batch | undefined> {
+    const { feed, whenStoreFails } = this.#context;
+    for (let failures = 0; !this.#signal.aborted; ) {
+      this.#place ??= this.#findPlace();
+      const taken = this.#place === undefined ? undefined : this.#take(this.#place, maxBytes);
+      if (taken !== undefined) return taken;
+      if (this.#place !== undefined) {
+        await feed.changed(this.#signal);
+        continue;
+      }
+      try {
+        const read = await this.#read(maxBytes);
+        failures = 0;
+        if (read.segments.length > 0) return read;
+      } catch (error) {
+        if (whenStoreFails === "end") throw error;
+        await sleep(backoff(failures++), this.#signal);
+        continue;
+      }
+      // All that is stored has been read, and the feed is not there yet.
+      if (this.#findPlace() !== undefined) continue;
+      feed.wake();
+      await feed.changed(this.#signal, LAG);
+    }
+    return undefined;
+  }
+
+  /** From the run. Where the reader has fallen behind it, it loses its place; where it has read all, nothing is there. */
+  #take(place: number, maxBytes: number): Batch | undefined {
+    const { feed } = this.#context;
+    const batch = feed.take(place, maxBytes);
+    this.#place = batch === undefined ? undefined : place + batch.segments.length;
+    const last = batch?.segments.at(-1);
+    if (last !== undefined) {
+      this.#cursor = last.position;
+      return batch;
+    }
+    if (batch === undefined || this.#isLive || feed.position === undefined) return undefined;
+    this.#isLive = true;
+    this.#cursor = feed.position;
+    return liveBatch(feed.position);
+  }
+
+  #findPlace(): number | undefined {
+    const { feed } = this.#context;
+    if (feed.position === undefined) return undefined;
+    if (typeof this.#cursor === "object") return feed.placeOfLast(this.#cursor.last);
+    return this.#cursor === "tail" ? feed.end : feed.placeOf(this.#cursor);
+  }
+
+  async #read(maxBytes: number): Promise<Batch> {
+    const { replays, channel } = this.#context;
+    if (typeof this.#cursor === "object") this.#cursor = await replays.positionOfLast(channel, this.#cursor.last);
+    const { batch, next } = await replays.read(channel, this.#cursor, maxBytes);
+    this.#cursor = next;
+    return batch;
+  }
+}
+
+/** How long a reader that is ahead of its feed waits before it looks again, in ms. */
+const LAG = 1000;

@@ -1,0 +1,101 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { delivering } from "./behaviours/delivering.ts";
+import { ending } from "./behaviours/ending.ts";
+import { flowing } from "./behaviours/flowing.ts";
+import { leaving } from "./behaviours/leaving.ts";
+import { multiplexing } from "./behaviours/multiplexing.ts";
+import { opening } from "./behaviours/opening.ts";
+import { refusing } from "./behaviours/refusing.ts";
+import { resuming } from "./behaviours/resuming.ts";
+import { Stage } from "./stage.ts";
+import type { StartedServer } from "./stage.ts";
+
+/** Shows one behaviour, or throws. */
+export type Behaviour = (stage: Stage) => Promise<void>;
+
+/** A behaviour that a platform cannot have. */
+export interface Exception {
+  /** Why, with a link to who says so. */
+  readonly reason: string;
+  /** What is shown in its place. */
+  readonly instead?: Behaviour | undefined;
+}
+
+/** By the name of the behaviour: a reason, or a reason with what holds in its place. */
+export type Exceptions = Readonly<Record<string, string | Exception>>;
+
+const CLEAN = "leaves no connection open and no rejection unhandled, after all that";
+
+/**
+ * Defines the tests that every adapter passes, with vitest: over real sockets, against a server that mounts the
+ * fixtures of `createFixtures`.
+ *
+ * An exception is tested too: when the platform has learnt the behaviour, the suite fails until the exception is gone.
+ *
+ * @param start starts the server, before the first test; it is closed after the last
+ * @param exceptions the behaviours that this platform cannot have, by name; each is printed with its reason
+ *
+ * @example
+ * ```ts ignore
+ * import { createServer } from "node:http";
+ * import { eventStream } from "@sluice/adapter-node";
+ * import { adapterSuite, createFixtures, serveNode } from "@sluice/testkit";
+ *
+ * adapterSuite(() => {
+ *   const { handlerFor } = createFixtures(eventStream, ({ res }, json) => res.end(json));
+ *   return serveNode(createServer((req, res) => handlerFor(req.url ?? "/")?.(req, res)));
+ * });
+ * ```
+ */
+export function adapterSuite(start: () => Promise<StartedServer>, exceptions: Exceptions = {}): void {
+  const topics = [opening, delivering, refusing, resuming, ending, leaving, flowing];
+  const behaviours = new Map<string, Behaviour>(topics.flatMap((topic) => Object.entries(topic)));
+  const unknown = Object.keys(exceptions).filter((name) => name !== CLEAN && !behaviours.has(name));
+  if (unknown.length > 0) throw new Error(`Cannot make exceptions: there is no behaviour "${unknown.join('", "')}"`);
+
+  let server: StartedServer;
+  beforeAll(async () => {
+    server = await start();
+  }, 30_000);
+  afterAll(() => server?.close());
+
+  const show = async (behaviour: Behaviour): Promise<void> => {
+    const stage = new Stage(server);
+    try {
+      await behaviour(stage);
+    } finally {
+      stage.leave();
+    }
+  };
+  const define = (name: string, behaviour: Behaviour): void => {
+    const exception = exceptions[name];
+    if (exception === undefined) {
+      test(name, { timeout: 20_000 }, () => show(behaviour));
+      return;
+    }
+    const { reason, instead }: Exception = typeof exception === "string" ? { reason: exception } : exception;
+    console.info(`Exception: does not do this: ${name}. ${reason}`);
+    test(`does not do this: ${name} (${reason})`, { timeout: 30_000 }, async () => {
+      await expect(show(behaviour), "The exception is no longer needed").rejects.toThrow();
+      if (instead !== undefined) await show(instead);
+    });
+  };
+
+  describe.concurrent("an adapter", () => {
+    for (const [name, behaviour] of behaviours) define(name, behaviour);
+    for (const [name, behaviour] of Object.entries(multiplexing)) {
+      test(name, { timeout: 20_000 }, async ({ skip }) => {
+        skip(server.http2 !== true, "The server speaks HTTP/1.1");
+        await show(behaviour);
+      });
+    }
+  });
+  // After the others, not beside them.
+  define(CLEAN, async (stage) => {
+    const startedAt = performance.now();
+    let report = await stage.report();
+    while (report.open > 0 && performance.now() - startedAt < 3000) report = await stage.report();
+    expect(report.connections.filter(({ closed }) => closed === undefined)).toEqual([]);
+    expect(report.unhandledRejections).toEqual([]);
+  });
+}

@@ -1,0 +1,62 @@
+import { expect } from "vitest";
+import type { Behaviour } from "../adapter-suite.ts";
+import { secret } from "../fixtures.ts";
+
+/** How a stream ends when the server ends it. */
+export const ending: Readonly<Record<string, Behaviour>> = {
+  "answers 204 to the reconnect of a client that has had everything": async (stage) => {
+    const first = await stage.read("/finishes");
+    expect(first.events).toEqual([
+      { data: "done", id: "7" },
+      { event: "sluice.end", data: "{}", id: "sluice.end" },
+    ]);
+    const second = await stage.read("/finishes", { headers: { "Last-Event-ID": "sluice.end" } });
+    expect([second.status, second.text, second.end]).toEqual([204, "", "complete"]);
+    expect((await stage.records()).filter(({ started }) => started)).toHaveLength(1);
+  },
+
+  "lets the client of a source that is to be asked again come back": async (stage) => {
+    const first = await stage.read("/finishes-and-returns");
+    expect(first.events).toEqual([{ data: "done", id: "7" }]);
+    const second = await stage.read("/finishes-and-returns", { headers: { "Last-Event-ID": "7" } });
+    expect([second.status, second.events.length]).toEqual([200, 1]);
+  },
+
+  "ends cleanly when the source throws before its first event, and says why to onError alone": async (stage) => {
+    const client = await stage.read("/throws-at-once");
+    expect([client.status, client.end, client.events]).toEqual([200, "complete", []]);
+    expect(client.text).not.toMatch(secret);
+    await stage.until(([record]) => record?.closed === "failed" && record.aborted, 2000);
+    expect(await stage.records()).toMatchObject([{ errors: [`Error: ${secret}`] }]);
+  },
+
+  "ends cleanly when the source throws after an event, and says why to onError alone": async (stage) => {
+    const client = await stage.read("/throws-later");
+    expect([client.status, client.end, client.events]).toEqual([200, "complete", [{ data: "before" }]]);
+    expect(client.text).not.toMatch(secret);
+    await stage.until(([record]) => record?.closed === "failed" && record.finallyRan, 2000);
+    expect(await stage.records()).toMatchObject([{ errors: [`Error: ${secret}`] }]);
+  },
+
+  "refuses an invalid event, stops the source and ends cleanly": async (stage) => {
+    const client = await stage.read("/invalid-event");
+    expect([client.end, client.events]).toEqual(["complete", [{ data: "before" }]]);
+    expect(client.text).not.toMatch(secret);
+    await stage.until(([record]) => record?.closed === "failed" && record.finallyRan, 2000);
+    const [record] = await stage.records();
+    expect(record?.pulls).toBe(2);
+    expect(record?.errors).toEqual([expect.stringContaining("event contains a line break")]);
+  },
+
+  "ends cleanly when the connection is old enough": async (stage) => {
+    const client = await stage.read("/max-age");
+    expect([client.end, client.events]).toEqual(["complete", [{ data: "ready" }]]);
+    await stage.until(([record]) => record?.closed === "max-age" && record.aborted && record.finallyRan, 2000);
+  },
+
+  "ends cleanly when the authorisation expires": async (stage) => {
+    const client = await stage.read("/authorize-expires");
+    expect([client.end, client.events]).toEqual(["complete", [{ data: "ready" }]]);
+    await stage.until(([record]) => record?.closed === "expired" && record.aborted && record.finallyRan, 2000);
+  },
+};

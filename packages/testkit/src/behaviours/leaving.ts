@@ -1,0 +1,58 @@
+import { expect } from "vitest";
+import type { Behaviour } from "../adapter-suite.ts";
+import type { StreamClient } from "../client.ts";
+import type { Stage } from "../stage.ts";
+
+/** How soon the server is to notice that a client has gone, in ms: on a busy machine, too. */
+const SOON = 2500;
+
+/** What happens when the client goes first. */
+export const leaving: Readonly<Record<string, Behaviour>> = {
+  "stops a generator that waits when its client leaves": (stage) =>
+    isStopped(stage, "/idle", (client) => client.leave()),
+
+  "stops a generator that waits when its client is reset": (stage) =>
+    isStopped(stage, "/idle", (client) => client.reset()),
+
+  "stops a generator that works when its client leaves": (stage) =>
+    isStopped(stage, "/ticking", (client) => client.leave()),
+
+  "stops a generator that works when its client is reset": (stage) =>
+    isStopped(stage, "/ticking", (client) => client.reset()),
+
+  "stops a ReadableStream when its client leaves": (stage) =>
+    isStopped(stage, "/idle-stream", (client) => client.leave()),
+
+  "stops a function that sends when its client leaves": (stage) =>
+    isStopped(stage, "/idle-send", (client) => client.leave()),
+
+  "stops a generator when its client leaves after a POST": (stage) =>
+    isStopped(stage, "/idle", (client) => client.leave(), { method: "POST", body: '{"prompt":"hello"}' }),
+
+  "never runs the source of a client that leaves while it is being authorised": async (stage) => {
+    const patience = new AbortController();
+    const client = stage.open("/authorize-waits", { signal: patience.signal }).then(
+      () => "answered",
+      () => "left",
+    );
+    await stage.until(([record]) => record !== undefined, 2000);
+    patience.abort();
+    expect(await client).toBe("left");
+    await stage.until(([record]) => record?.closed === "disconnected" && record.aborted, SOON);
+    expect(await stage.records()).toMatchObject([{ started: false, errors: [] }]);
+  },
+};
+
+async function isStopped(
+  stage: Stage,
+  path: string,
+  go: (client: StreamClient) => void,
+  request: { readonly method?: string; readonly body?: string; readonly headers?: Record<string, string> } = {},
+): Promise<void> {
+  const headers = request.body === undefined ? {} : { "Content-Type": "application/json" };
+  const client = await stage.open(path, { ...request, headers });
+  await client.until(({ events }) => events.length > 0);
+  go(client);
+  await stage.until(([record]) => record?.closed !== undefined && record.aborted && record.finallyRan, SOON);
+  expect(await stage.records()).toMatchObject([{ closed: "disconnected", errors: [] }]);
+}

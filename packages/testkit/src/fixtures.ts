@@ -1,0 +1,323 @@
+import type { Connection, EventSequence, EventStreamOptions, ServerSentEvent, Source } from "@sluice/core";
+import { keyOf, Ledger } from "./ledger.ts";
+import type { ConnectionRecord } from "./ledger.ts";
+
+/** What {@link createFixtures} makes: handlers of the adapter under test, by path. */
+export interface Fixtures<Handler> {
+  /**
+   * The handler for a request.
+   *
+   * @param url the request's URL, or its path with or without a query
+   * @returns undefined for a path that is no fixture
+   */
+  readonly handlerFor: (url: string) => Handler | undefined;
+  /** Every path, for routers that want to know them. */
+  readonly paths: readonly string[];
+}
+
+/** What the fixture `/otherwise` answers to clients that do not name event streams. */
+export const otherwiseBody = '{"otherwise":true}';
+
+/** What the fixtures of each kind of source send. */
+export const sampleEvents: readonly ServerSentEvent[] = [
+  { event: "greeting", data: "hello", id: "1" },
+  { data: { an: "object", of: [1, 2, 3] }, id: "zwei" },
+  { data: "line one\nline two\n\nline four" },
+  { event: "größe", data: "日本語 🎉 \u200d é", id: "ключ" },
+  { data: "" },
+  { comment: "a comment" },
+  { data: " leading space: and a colon" },
+];
+
+/** How long a client of the fixture `/deadline` may take nothing, in ms. */
+export const writeDeadline = 500;
+
+/** The same of `/patient`: on the loopback, a kernel says that there is room when megabytes have been read. */
+export const patientWriteDeadline = 1000;
+
+/** The text of the errors that fixtures throw: no client may ever see it. */
+export const secret = "the secret of the server";
+
+/** The data of each event of `/firehose` and `/deadline`, in bytes. */
+export const firehoseBytes = 65_536;
+
+/** The data of the one event of `/large`, in bytes. */
+export const largeBytes = 900_000;
+
+/**
+ * Mounts the fixtures of {@link adapterSuite} on an adapter: named routes, each a source with options, and the ledger of
+ * what became of every connection. It needs nothing but Web APIs, so it runs in the server's own runtime.
+ *
+ * @param eventStream the adapter's own
+ * @param answerJson answers with a JSON text by the platform's own means: for the option `otherwise`
+ *
+ * @example
+ * ```ts
+ * import { eventStream } from "@sluice/core";
+ * import { createFixtures } from "@sluice/testkit/fixtures";
+ *
+ * const { handlerFor } = createFixtures(eventStream, (_native, json) => new Response(json));
+ * const handler = handlerFor("/array");
+ * const response = await handler?.(new Request("http://localhost/array"));
+ * console.assert((await response?.text())?.includes("event: greeting\n"));
+ * ```
+ */
+export function createFixtures<Native, Handler>(
+  eventStream: (source: Source<Native>, options: EventStreamOptions<Native>) => Handler,
+  answerJson: (native: Native, json: string) => unknown,
+): Fixtures<Handler> {
+  const ledger = new Ledger();
+  const handlers = new Map<string, Handler>();
+  for (const [path, fixture] of Object.entries(fixturesOver(ledger))) {
+    const { source, otherwise, authorize, ...options } = fixture;
+    const recorded: EventStreamOptions<Native> = {
+      ...options,
+      onError: (error, connection) => ledger.recordOf(connection, path).errors.push(String(error)),
+    };
+    const admission: EventStreamOptions<Native> =
+      authorize === undefined
+        ? {}
+        : { authorize: (connection) => authorize(connection, ledger.recordOf(connection, path)) };
+    const fallback: EventStreamOptions<Native> =
+      otherwise === true ? { otherwise: (native) => answerJson(native, otherwiseBody) } : {};
+    const handler = eventStream(
+      (connection) => {
+        if (isControl(path)) return source(connection, unrecorded());
+        const record = ledger.recordOf(connection, path);
+        record.started = true;
+        return source(connection, record);
+      },
+      { ...recorded, ...admission, ...fallback },
+    );
+    handlers.set(path, handler);
+  }
+  return {
+    handlerFor: (url) => handlers.get(new URL(url, "http://localhost").pathname),
+    paths: [...handlers.keys()],
+  };
+}
+
+interface Fixture extends Omit<EventStreamOptions, "authorize" | "otherwise" | "onError" | "headers"> {
+  source: (connection: Connection, record: ConnectionRecord) => EventSequence | void | Promise<EventSequence | void>;
+  authorize?: (
+    connection: Connection,
+    record: ConnectionRecord,
+  ) => ReturnType<NonNullable<EventStreamOptions["authorize"]>>;
+  otherwise?: true;
+}
+
+/** The two by which a test looks at the server and steers it are not themselves recorded. */
+function isControl(path: string): boolean {
+  return path === "/ledger" || path === "/go";
+}
+
+function unrecorded(): ConnectionRecord {
+  return { path: "", key: "", started: false, pulls: 0, finallyRan: false, aborted: false, errors: [] };
+}
+
+function fixturesOver(ledger: Ledger): Record<string, Fixture> {
+  return {
+    "/ledger": { source: (connection) => [{ data: ledger.report(keyOf(connection)) }] },
+    "/go": {
+      source: (connection) => {
+        ledger.go(keyOf(connection));
+        return [];
+      },
+    },
+
+    // Kinds of sources.
+    "/array": { source: (_, record) => tallied(record, sampleEvents) },
+    "/generator": {
+      source: function* (_, record) {
+        try {
+          yield* tallied(record, sampleEvents);
+        } finally {
+          record.finallyRan = true;
+        }
+      },
+    },
+    "/async-generator": { source: (_, record) => watched(record, sampleEvents) },
+    "/readable-stream": { source: (_, record) => streamOf(record, sampleEvents) },
+    "/send": {
+      source: async (connection, record) => {
+        for (const event of tallied(record, sampleEvents)) await connection.send(event);
+        record.finallyRan = true;
+      },
+    },
+    "/promise-of-array": { source: async (_, record) => tallied(record, sampleEvents) },
+    "/promise-of-async-generator": { source: async (_, record) => watched(record, sampleEvents) },
+    "/promise-of-readable-stream": { source: async (_, record) => streamOf(record, sampleEvents) },
+
+    // Opening and refusing.
+    "/otherwise": { source: (_, record) => tallied(record, sampleEvents), otherwise: true },
+    "/resume": {
+      source: ({ resume, lastEventId }) => [{ data: { resume, lastEventId: lastEventId ?? null } }],
+    },
+    "/forbidden": { source: (_, record) => watched(record, sampleEvents), authorize: async () => false },
+    "/unauthorized": {
+      source: (_, record) => watched(record, sampleEvents),
+      authorize: () => {
+        throw Object.assign(new Error(secret), { status: 401 });
+      },
+    },
+    "/authorize-throws": {
+      source: (_, record) => watched(record, sampleEvents),
+      authorize: async () => {
+        throw new Error(secret);
+      },
+    },
+    "/authorize-waits": {
+      source: (_, record) => watched(record, sampleEvents),
+      authorize: ({ signal }) => abortOf(signal),
+    },
+    "/authorize-expires": {
+      source: (connection, record) => watched(record, untilOver(connection)),
+      authorize: () => ({ expiresAt: Date.now() + 300 }),
+    },
+
+    // Delivery.
+    "/silent": { source: ({ signal }) => abortOf(signal) },
+    "/stepped": {
+      source: (connection, record) =>
+        watched(
+          record,
+          (async function* () {
+            for (let step = 1; ; step++) {
+              yield { data: `step ${step}` };
+              while (ledger.goes(keyOf(connection)) < step && !connection.signal.aborted) await sleep(5);
+              if (connection.signal.aborted) return;
+            }
+          })(),
+        ),
+    },
+    "/large": { source: (_, record) => watched(record, [{ data: "x".repeat(largeBytes) }]) },
+    "/idle": { source: (connection, record) => watched(record, untilOver(connection)) },
+    "/idle-send": {
+      source: async (connection, record) => {
+        try {
+          await connection.send({ data: "ready" });
+          await abortOf(connection.signal);
+        } finally {
+          record.finallyRan = true;
+        }
+      },
+    },
+    "/idle-stream": {
+      source: (_, record) =>
+        new ReadableStream<ServerSentEvent>({
+          start: (controller) => controller.enqueue({ data: "ready" }),
+          cancel: () => {
+            record.finallyRan = true;
+          },
+        }),
+    },
+    "/ticking": {
+      source: (connection, record) =>
+        watched(
+          record,
+          (async function* () {
+            for (let tick = 1; !connection.signal.aborted; tick++) {
+              yield { data: `tick ${tick}` };
+              await sleep(20);
+            }
+          })(),
+        ),
+    },
+    "/keep-alive": { source: (connection, record) => watched(record, untilOver(connection)), keepAlive: 100 },
+
+    // Endings.
+    "/max-age": { source: (connection, record) => watched(record, untilOver(connection)), maxAge: 300 },
+    "/finishes": { source: (_, record) => watched(record, [{ id: "7", data: "done" }]) },
+    "/finishes-and-returns": {
+      source: (_, record) => watched(record, [{ id: "7", data: "done" }]),
+      whenDone: "reconnect",
+    },
+    "/throws-at-once": {
+      source: () => {
+        throw new Error(secret);
+      },
+    },
+    "/throws-later": {
+      source: (_, record) =>
+        watched(
+          record,
+          (async function* () {
+            yield { data: "before" };
+            throw new Error(secret);
+          })(),
+        ),
+    },
+    "/invalid-event": {
+      source: (_, record) =>
+        watched(record, [{ data: "before" }, { event: "in\nvalid", data: secret }, { data: "after" }]),
+    },
+
+    // Flow.
+    "/firehose": { source: (_, record) => watched(record, firehose()), writeDeadline: false },
+    "/patient": { source: (_, record) => watched(record, firehose()), writeDeadline: patientWriteDeadline },
+    "/deadline": { source: (_, record) => watched(record, firehose()), writeDeadline },
+  };
+}
+
+/** Counts what is taken. */
+function tallied(record: ConnectionRecord, events: Iterable<ServerSentEvent>): Iterable<ServerSentEvent> {
+  return Array.from(events, (event) => {
+    record.pulls++;
+    return event;
+  });
+}
+
+/** An async generator that counts what it yields and notes that its `finally` ran. */
+async function* watched(
+  record: ConnectionRecord,
+  events: Iterable<ServerSentEvent> | AsyncIterable<ServerSentEvent>,
+): AsyncGenerator<ServerSentEvent> {
+  try {
+    for await (const event of events) {
+      record.pulls++;
+      yield event;
+    }
+  } finally {
+    record.finallyRan = true;
+  }
+}
+
+function streamOf(record: ConnectionRecord, events: readonly ServerSentEvent[]): ReadableStream<ServerSentEvent> {
+  const left = [...events];
+  return new ReadableStream<ServerSentEvent>(
+    {
+      pull: (controller) => {
+        const next = left.shift();
+        if (next === undefined) return controller.close();
+        record.pulls++;
+        controller.enqueue(next);
+      },
+      cancel: () => {
+        record.finallyRan = true;
+      },
+    },
+    { highWaterMark: 0 },
+  );
+}
+
+/** One event, and then nothing for as long as the connection lasts. */
+async function* untilOver(connection: Connection): AsyncGenerator<ServerSentEvent> {
+  yield { data: "ready" };
+  await abortOf(connection.signal);
+}
+
+function* firehose(): Generator<ServerSentEvent> {
+  const data = "x".repeat(firehoseBytes);
+  for (;;) yield { data };
+}
+
+function abortOf(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}
+
+function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
