@@ -1,5 +1,6 @@
-import { SluiceError, show } from "./errors.ts";
 import { encodeFields } from "./encode.ts";
+import { SluiceError, show } from "./errors.ts";
+import { refuseReserved, serializeData } from "./event.ts";
 import type { Cursor, EventId, NewEvent, Position, Producer } from "./event-store.ts";
 import type { Reader, Start } from "./reader.ts";
 import type { ChannelItem } from "./segment.ts";
@@ -128,17 +129,13 @@ function toNewEvent(published: PublishedEvent, { serialize, maxEventBytes }: Cha
   if (typeof published !== "object" || published === null) throw notPublishable(published);
   const { event, data, key } = published;
   if (data === undefined) throw notPublishable(published);
-  if (typeof event === "string" && event.startsWith("sluice.")) {
-    throw new SluiceError("invalid-field", `Cannot publish: event ${show(event)} starts with "sluice.", which is reserved`, {
-      field: "event",
-    });
-  }
+  refuseReserved("event", event);
   if (key !== undefined && (typeof key !== "string" || key.length > 256)) {
     throw new SluiceError("invalid-field", `Cannot publish: key is ${show(key)}; make it a string of at most 256 characters`, {
       field: "key",
     });
   }
-  const text = typeof data === "string" ? data : serialize(data);
+  const text = serializeData(serialize, data);
   const encoded = encodeFields({ event, data: text, id: undefined, retry: undefined, comment: undefined });
   // At most three bytes for a code unit: most events need not be measured.
   if (encoded.length * 3 > maxEventBytes && new TextEncoder().encode(encoded).length > maxEventBytes) {

@@ -1,12 +1,11 @@
 import { encodeFields } from "./encode.ts";
-import { SluiceError, show } from "./errors.ts";
-import { readFields } from "./event.ts";
+import { END_ID, readFields, refuseReserved, serializeData } from "./event.ts";
 import type { ServerSentEvent } from "./event.ts";
 import type { Settings } from "./options.ts";
 import type { Resume } from "./request.ts";
 import { startTimer } from "./timer.ts";
 import { connectionClosed, rejected } from "./writer.ts";
-import type { CloseReason, Writer } from "./writer.ts";
+import type { CloseReason, SinkWriter } from "./writer.ts";
 
 /** What one request brought, as an adapter hands it over. */
 export interface Exchange<Native> {
@@ -35,11 +34,8 @@ export interface Connection<Native = unknown> extends Exchange<Native>, Resume {
   readonly reason: CloseReason | undefined;
 }
 
-/** Names and ids that start so are Sluice's own. */
-const RESERVED = "sluice.";
-
-/** The id that says: the function has finished, there is nothing to come back for. */
-export const END_ID = "sluice.end";
+/** What the client is told of its resume in the `Sluice-Resume` header. */
+export type ResumeOutcome = "fresh" | "resumed" | "gap";
 
 export class LiveConnection<Native> implements Connection<Native> {
   readonly method: string;
@@ -51,13 +47,15 @@ export class LiveConnection<Native> implements Connection<Native> {
   readonly signal: AbortSignal;
   readonly closed: Promise<CloseReason>;
 
-  readonly #writer: Writer;
+  readonly #writer: SinkWriter;
   readonly #settings: Settings<Native>;
   readonly #over = new AbortController();
   #stopAging: (() => void) | undefined = undefined;
   #reported: unknown = undefined;
+  #open: ((resumed?: ResumeOutcome) => void) | undefined = undefined;
+  #greeted: Promise<void> = Promise.resolve();
 
-  constructor(exchange: Exchange<Native>, resume: Resume, writer: Writer, settings: Settings<Native>) {
+  constructor(exchange: Exchange<Native>, resume: Resume, writer: SinkWriter, settings: Settings<Native>) {
     this.method = exchange.method;
     this.url = exchange.url;
     this.headers = exchange.headers;
@@ -81,20 +79,35 @@ export class LiveConnection<Native> implements Connection<Native> {
   // A property, not a method: sources take it out of the connection, `async ({ send }) => …`.
   readonly send = (event: ServerSentEvent): Promise<void> => {
     try {
-      return this.#writer.write(this.#encode(event));
+      void this.greet();
+      return this.#writer.write(this.#writer.encode(this.#encode(event)));
     } catch (error) {
       this.report(error);
       return rejected(error);
     }
   };
 
-  /** Sends the first bytes, so that the client knows it is connected. */
-  greet(): Promise<void> {
-    const { retry } = this.#settings;
-    const comment = "";
-    if (retry === false) return this.#writer.send({ comment });
-    const [min, max] = retry;
-    return this.#writer.send({ comment, retry: Math.round(min + Math.random() * (max - min)) });
+  /** What opens the response; it is called once, before the first bytes. */
+  onFirstSend(open: (resumed?: ResumeOutcome) => void): void {
+    this.#open = open;
+  }
+
+  /**
+   * Opens the response and sends its first bytes, so that the client knows it is connected; once, however often it is
+   * called. Resolves when there is room for an event.
+   */
+  greet(resumed?: ResumeOutcome): Promise<void> {
+    const open = this.#open;
+    if (open === undefined) return this.#greeted;
+    this.#open = undefined;
+    open(resumed);
+    this.#greeted = this.#writer.send({ comment: "", ...this.#reconnectionTime() });
+    return this.#greeted;
+  }
+
+  /** Sends segments of a channel, which are encoded already. */
+  write(bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+    return this.#writer.write(bytes);
   }
 
   /** Tells the client that there is nothing to come back for. */
@@ -140,38 +153,18 @@ export class LiveConnection<Native> implements Connection<Native> {
     this.#over.abort(connectionClosed(reason));
   }
 
+  #reconnectionTime(): { retry?: number } {
+    const { retry } = this.#settings;
+    if (retry === false) return {};
+    const [min, max] = retry;
+    return { retry: Math.round(min + Math.random() * (max - min)) };
+  }
+
   #encode(event: ServerSentEvent): string {
     const fields = readFields(event);
     refuseReserved("event", fields.event);
     refuseReserved("id", fields.id);
-    if (fields.data === undefined || typeof fields.data === "string") return encodeFields(fields);
-    return encodeFields({ ...fields, data: this.#serialize(fields.data) });
+    if (fields.data === undefined) return encodeFields(fields);
+    return encodeFields({ ...fields, data: serializeData(this.#settings.serialize, fields.data) });
   }
-
-  #serialize(data: unknown): string {
-    let text: unknown;
-    try {
-      text = this.#settings.serialize(data);
-    } catch (cause) {
-      throw new SluiceError("invalid-field", "Cannot encode event: serialize threw on its data; see the cause", {
-        field: "data",
-        cause,
-      });
-    }
-    if (typeof text === "string") return text;
-    throw new SluiceError(
-      "invalid-field",
-      `Cannot encode event: serialize made ${show(text)} of its data, ${show(data)}; it must return a string`,
-      { field: "data" },
-    );
-  }
-}
-
-function refuseReserved(field: "event" | "id", value: unknown): void {
-  if (typeof value !== "string" || !value.startsWith(RESERVED)) return;
-  throw new SluiceError(
-    "invalid-field",
-    `Cannot encode event: ${field} ${show(value)} starts with "${RESERVED}", which is reserved; choose another name`,
-    { field },
-  );
 }

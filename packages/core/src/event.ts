@@ -20,6 +20,34 @@ export interface ServerSentEvent<Data = unknown> {
   readonly comment?: string | undefined;
 }
 
+/** Names and ids that start so are Sluice's own. */
+const RESERVED = "sluice.";
+
+/** The id that says: there is nothing to come back for. */
+export const END_ID = "sluice.end";
+
+/** Refuses what only Sluice may send: as a user's, clients would take it for ours. */
+export function refuseReserved(field: "event" | "id", value: unknown): void {
+  if (typeof value !== "string" || !value.startsWith(RESERVED)) return;
+  throw invalid(field, `${show(value)} starts with "${RESERVED}", which is reserved`, "choose another name");
+}
+
+/** Makes text of data that is none yet, by the user's function. */
+export function serializeData(serialize: (data: unknown) => string, data: unknown): string {
+  if (typeof data === "string") return data;
+  let text: unknown;
+  try {
+    text = serialize(data);
+  } catch (cause) {
+    throw new SluiceError("invalid-field", "Cannot encode event: serialize threw on its data; see the cause", {
+      field: "data",
+      cause,
+    });
+  }
+  if (typeof text === "string") return text;
+  throw invalid("data", `of ${show(data)}: serialize made ${show(text)} of it`, "make serialize return a string");
+}
+
 /** The fields of an event, as they were read. */
 export interface Fields {
   readonly event: unknown;

@@ -103,7 +103,9 @@ class StoreHub implements Hub {
   readonly #onError: (error: unknown) => void;
   /** One for each channel that somebody reads, or has read within `linger`. */
   readonly #live = new Map<string, Live>();
-  readonly #closed = new AbortController();
+  /** What makes each open reader leave. */
+  readonly #readers = new Set<() => void>();
+  #isClosed = false;
   #stopPolling: (() => void) | undefined = undefined;
 
   constructor(options: HubOptions) {
@@ -130,8 +132,9 @@ class StoreHub implements Hub {
   }
 
   async close(): Promise<void> {
-    this.#closed.abort();
+    this.#isClosed = true;
     this.#stopPolling?.();
+    for (const leave of this.#readers) leave();
     for (const { feed, stopLingering } of this.#live.values()) {
       stopLingering?.();
       feed.stop();
@@ -141,7 +144,7 @@ class StoreHub implements Hub {
   }
 
   #open(channel: string, start: Parameters<ChannelContext["open"]>[1], signal: AbortSignal): Reader {
-    if (this.#closed.signal.aborted) throw new SluiceError("unavailable", `Cannot read ${show(channel)}: the hub is closed`);
+    if (this.#isClosed) throw new SluiceError("unavailable", `Cannot read ${show(channel)}: the hub is closed`);
     const live = this.#live.get(channel) ?? this.#start(channel);
     live.readers++;
     live.stopLingering?.();
@@ -150,15 +153,13 @@ class StoreHub implements Hub {
     const stop = new AbortController();
     const leave = (): void => {
       signal.removeEventListener("abort", leave);
-      this.#closed.signal.removeEventListener("abort", leave);
+      this.#readers.delete(leave);
       stop.abort();
       if (--live.readers === 0) this.#lingerOn(channel, live);
     };
+    this.#readers.add(leave);
     if (signal.aborted) leave();
-    else {
-      signal.addEventListener("abort", leave);
-      this.#closed.signal.addEventListener("abort", leave);
-    }
+    else signal.addEventListener("abort", leave);
     const context = { channel, feed: live.feed, replays: this.#replays, whenStoreFails: this.#whenStoreFails };
     return new Reader(context, start, stop.signal);
   }
@@ -171,7 +172,7 @@ class StoreHub implements Hub {
   }
 
   #lingerOn(channel: string, live: Live): void {
-    if (this.#closed.signal.aborted) return;
+    if (this.#isClosed) return;
     live.stopLingering = startTimer(this.#linger, () => {
       live.feed.stop();
       this.#live.delete(channel);
@@ -195,7 +196,7 @@ class StoreHub implements Hub {
       this.#onError(error);
     }
     this.#stopPolling = undefined;
-    if (this.#live.size > 0 && !this.#closed.signal.aborted) this.#pollLater();
+    if (this.#live.size > 0 && !this.#isClosed) this.#pollLater();
   }
 }
 

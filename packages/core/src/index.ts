@@ -11,7 +11,7 @@ export type { DecodeEventStreamOptions, EventStreamBody } from "./decode-stream.
 
 export { eventStream } from "./event-stream.ts";
 export type { FetchNative } from "./event-stream.ts";
-export type { EventSequence, Source } from "./source.ts";
+export type { EventSequence, Source, SourceFunction } from "./source.ts";
 export type { Connection, Exchange } from "./connection.ts";
 export type { Resume } from "./request.ts";
 export type { Authorization, EventStreamOptions, HeadersSource } from "./options.ts";
@@ -39,3 +39,9 @@ export { formatEventId, parseEventId, randomEpoch, randomTag, resolveCursor } fr
 export type { EventIdParts, LogBounds, LogMark, ResolvedCursor } from "./cursor.ts";
 export { memoryStore } from "./memory-event-store.ts";
 export type { MemoryStoreOptions, Retention } from "./memory-event-store.ts";
+
+export { createHub } from "./hub.ts";
+export type { Hub, HubOptions } from "./hub.ts";
+export type { Channel, PublishedEvent, PublishOptions } from "./channel.ts";
+export type { Start } from "./reader.ts";
+export type { ChannelItem } from "./segment.ts";

@@ -1,7 +1,9 @@
 import type { Connection } from "./connection.ts";
+import { checkStart } from "./channel.ts";
 import { aFunction, checkOptions, milliseconds, size } from "./check-options.ts";
 import type { Rule } from "./check-options.ts";
 import { SluiceError } from "./errors.ts";
+import type { Start } from "./reader.ts";
 import { resolveWriterOptions, writerRules } from "./writer.ts";
 import type { WriterOptions, WriterSettings } from "./writer.ts";
 
@@ -23,6 +25,16 @@ export interface EventStreamOptions<Native = unknown> extends WriterOptions {
    * `false` for never. Default `false`.
    */
   readonly maxAge?: number | false | undefined;
+  /**
+   * Where a client of a channel that has no last event ID begins: `"tail"` (only what is new), `"start"` (all that is
+   * retained), a position, or `{ last }` with a number of events. Default `"tail"`.
+   */
+  readonly start?: Start | undefined;
+  /**
+   * How long a channel's first read may take before the client is told to come back later, in ms; `false` for any time.
+   * Default 2,000.
+   */
+  readonly openTimeout?: number | false | undefined;
   /** The longest last event ID that is passed on, in UTF-16 code units. Default 256. */
   readonly maxLastEventIdLength?: number | undefined;
   /** Response headers, over the defaults; or a function that makes them for a connection. */
@@ -60,6 +72,8 @@ export type HeadersSource = Headers | readonly (readonly [string, string])[] | R
 export interface Settings<Native> extends WriterSettings {
   readonly retry: readonly [min: number, max: number] | false;
   readonly maxAge: number | false;
+  readonly start: Start;
+  readonly openTimeout: number | false;
   readonly maxLastEventIdLength: number;
   readonly headers: (connection: Connection<Native>) => Headers | undefined;
   readonly serialize: (data: unknown) => string;
@@ -82,6 +96,8 @@ export function resolveOptions<Native>(options: EventStreamOptions<Native>): Set
     ...resolveWriterOptions(options),
     retry: typeof retry === "number" ? [retry, retry] : retry,
     maxAge: options.maxAge ?? false,
+    start: checkStart(options.start ?? "tail"),
+    openTimeout: options.openTimeout ?? 2000,
     maxLastEventIdLength: options.maxLastEventIdLength ?? 256,
     headers: typeof headers === "function" ? (connection) => checkHeaders(headers(connection)) : () => fixed,
     serialize: options.serialize ?? JSON.stringify,
@@ -99,6 +115,8 @@ const rules: Record<keyof EventStreamOptions, Rule> = {
     wanted: "a non-negative integer of ms, a range [min, max] of them, or false",
   },
   maxAge: milliseconds,
+  start: { allows: (value) => typeof value === "string" || typeof value === "object", wanted: "a place to begin at" },
+  openTimeout: milliseconds,
   maxLastEventIdLength: size,
   headers: {
     allows: (value) => typeof value === "function" || (typeof value === "object" && value !== null),

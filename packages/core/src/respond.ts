@@ -1,5 +1,6 @@
 import { SluiceError, show } from "./errors.ts";
-import { END_ID, LiveConnection } from "./connection.ts";
+import { END_ID } from "./event.ts";
+import { LiveConnection } from "./connection.ts";
 import type { Exchange } from "./connection.ts";
 import { resolveOptions } from "./options.ts";
 import type { Authorization, EventStreamOptions, Settings } from "./options.ts";
@@ -71,14 +72,12 @@ async function answer<Native>(
   settings: Settings<Native>,
   exchange: Exchange<Native>,
   sink: Sink,
-  writer: Writer,
+  writer: SinkWriter,
 ): Promise<void> {
   const resume = readLastEventId(exchange.headers, exchange.url, settings.maxLastEventIdLength);
   const endsForGood = exchange.method === "GET" && settings.whenDone === "end";
   const connection = new LiveConnection(exchange, resume, writer, settings);
-  let opened = false;
   const refuse = (status: number, headers?: Record<string, string>): void => {
-    opened = true;
     sink.open(status, new Headers({ "Cache-Control": "no-store", ...headers }));
     connection.end("refused");
   };
@@ -90,19 +89,33 @@ async function answer<Native>(
     const verdict = settings.authorize === undefined ? ADMITTED : await admit(settings, connection);
     if (connection.reason !== undefined) return;
     if ("status" in verdict) return refuse(verdict.status);
-    const headers = responseHeaders(settings.headers(connection));
-    opened = true;
-    sink.open(200, headers);
-    if (exchange.method === "HEAD") return connection.end("finished");
-    const greeted = connection.greet();
-    connection.startAging(verdict.expiresAt);
-    await runSource(source, connection, greeted, (error) => reportUnlessOver(error, connection));
-    if (endsForGood) connection.sayEnd();
+    const headers = headersFor(settings, connection);
+    if (headers === undefined) return refuse(500);
+    if (exchange.method === "HEAD") {
+      sink.open(200, headers);
+      return connection.end("finished");
+    }
+    connection.onFirstSend((resumed) => {
+      if (resumed !== undefined) headers.set("Sluice-Resume", resumed);
+      sink.open(200, headers);
+      connection.startAging(verdict.expiresAt);
+    });
+    const ended = await runSource(source, connection, settings, (error) => reportUnlessOver(error, connection));
+    if (ended === "source" && endsForGood) connection.sayEnd();
     connection.end("finished");
   } catch (error) {
     reportUnlessOver(error, connection);
-    if (opened) connection.end("failed");
-    else refuse(500);
+    void connection.greet();
+    connection.end("failed");
+  }
+}
+
+function headersFor<Native>(settings: Settings<Native>, connection: LiveConnection<Native>): Headers | undefined {
+  try {
+    return responseHeaders(settings.headers(connection));
+  } catch (error) {
+    connection.report(error);
+    return undefined;
   }
 }
 

@@ -1,4 +1,5 @@
 import { encodeFields } from "./encode.ts";
+import { END_ID } from "./event.ts";
 import type { EventId, GapReason, Position, Slice } from "./event-store.ts";
 
 /** What a reader of a channel gets, in order. */
@@ -18,9 +19,6 @@ export type ChannelItem =
   | { readonly type: "live"; readonly id: Position }
   /** The channel is closed: nothing follows. */
   | { readonly type: "end" };
-
-/** The id that says: there is nothing to come back for. */
-export const END_ID = "sluice.end";
 
 /** One item, and its bytes on the wire: encoded once, shared by all that send it, never written again. */
 export interface Segment {

@@ -1,6 +1,12 @@
-import type { Connection } from "./connection.ts";
+import { LogChannel } from "./channel.ts";
+import type { Channel } from "./channel.ts";
+import type { Connection, LiveConnection } from "./connection.ts";
+import { parseEventId } from "./cursor.ts";
 import { SluiceError, show } from "./errors.ts";
 import type { ServerSentEvent } from "./event.ts";
+import type { Settings } from "./options.ts";
+import type { Start } from "./reader.ts";
+import { within } from "./timer.ts";
 
 /** Events that are pulled one by one, as there is room. */
 export type EventSequence =
@@ -9,38 +15,89 @@ export type EventSequence =
   | ReadableStream<ServerSentEvent>;
 
 /**
- * What a stream comes from: a function that is called once for each connection. It returns the events, as a generator,
- * an iterable or a `ReadableStream`; or nothing, when it has used `connection.send()` and is done.
+ * What a stream comes from: a channel, or a function that is called once for each connection. It returns a channel; or
+ * the events, as a generator, an iterable or a `ReadableStream`; or nothing, when it has used `connection.send()` and is
+ * done.
  */
-export type Source<Native = unknown> = (
-  connection: Connection<Native>,
-) => EventSequence | void | Promise<EventSequence | void>;
+export type Source<Native = unknown> = Channel | SourceFunction<Native>;
 
-/** @throws {SluiceError} `invalid-source` for anything but a function */
+/** See {@link Source}. */
+export type SourceFunction<Native = unknown> = (
+  connection: Connection<Native>,
+) => Channel | EventSequence | void | Promise<Channel | EventSequence | void>;
+
+/** @throws {SluiceError} `invalid-source` for anything but a function or a channel */
 export function checkSource(source: unknown): void {
-  if (typeof source === "function") return;
+  if (typeof source === "function" || source instanceof LogChannel) return;
   const isSequence = typeof source === "object" && source !== null && ("next" in source || "getReader" in source);
   const why = isSequence
     ? `${"next" in source ? "an iterator" : "a ReadableStream"} could serve one client only; pass a function that returns a new one`
-    : `it is ${show(source)}; pass a function that is called once for each connection`;
+    : `it is ${show(source)}; pass a channel, or a function that is called once for each connection`;
   throw new SluiceError("invalid-source", `Cannot create event stream: the source is no function: ${why}`);
 }
 
 /**
- * Runs the source of one connection to its end. What it returned is stopped as soon as the connection is over, also
- * while it works, and also when an event is refused: a generator's `finally` runs.
+ * Runs the source of one connection to its end.
  *
- * @param ready when the first event may be asked for
  * @param onCleanupError told what stopping threw
+ * @returns whether the source had no more, or its channel was closed, which has told the client already
  */
 export async function runSource<Native>(
   source: Source<Native>,
-  connection: Connection<Native>,
-  ready: Promise<void>,
+  connection: LiveConnection<Native>,
+  settings: Settings<Native>,
+  onCleanupError: (error: unknown) => void,
+): Promise<"source" | "channel"> {
+  const produced = typeof source === "function" ? source(connection) : source;
+  // A channel's headers tell how the resume went; all other sources' leave at once.
+  if (produced instanceof LogChannel) return runChannel(produced, connection, settings);
+  void connection.greet();
+  const awaited = await produced;
+  if (awaited instanceof LogChannel) return runChannel(awaited, connection, settings);
+  if (awaited !== undefined) await runSequence(awaited, connection, onCleanupError);
+  return "source";
+}
+
+/** A channel: what its reader takes is what the connection writes. */
+async function runChannel<Native>(
+  channel: LogChannel,
+  connection: LiveConnection<Native>,
+  settings: Settings<Native>,
+): Promise<"channel"> {
+  const reader = channel.open(startOf(connection, settings.start), connection.signal);
+  let batch = await within(settings.openTimeout, reader.next(settings.maxWriteBytes), async () => {
+    // 200, and a time to come back: for a 5xx a native EventSource would never return.
+    await connection.greet();
+    throw new SluiceError("unavailable", `Cannot read channel: the store has not answered for openTimeout (${settings.openTimeout} ms)`);
+  });
+  if (batch === undefined) return "channel";
+  const isGap = batch.segments[0]?.item.type === "gap";
+  void connection.greet(isGap ? "gap" : connection.resume === "fresh" ? "fresh" : "resumed");
+  while (batch !== undefined) {
+    await connection.write(batch.bytes);
+    if (batch.segments.at(-1)?.item.type === "end") break;
+    batch = await reader.next(settings.maxWriteBytes);
+  }
+  return "channel";
+}
+
+/** A client's cursor is its word: only what can be one is taken for one, and the rest is told `unknown` by the store. */
+function startOf(connection: Connection, start: Start): Start {
+  const { resume, lastEventId } = connection;
+  if (resume === "fresh") return start;
+  const isCursor = lastEventId === "origin" || (lastEventId !== undefined && parseEventId(lastEventId) !== undefined);
+  return isCursor ? lastEventId : "?";
+}
+
+/**
+ * A sequence: pulled as there is room. It is stopped as soon as the connection is over, also while it works, and also
+ * when an event is refused: a generator's `finally` runs.
+ */
+async function runSequence(
+  sequence: unknown,
+  connection: Connection & Pick<LiveConnection<unknown>, "greet">,
   onCleanupError: (error: unknown) => void,
 ): Promise<void> {
-  const sequence = await source(connection);
-  if (sequence === undefined) return;
   const puller = pullerOf(sequence);
   let stopped = false;
   const stop = async (): Promise<void> => {
@@ -56,7 +113,7 @@ export async function runSource<Native>(
   if (connection.signal.aborted) return stop();
   connection.signal.addEventListener("abort", stop);
   try {
-    await ready;
+    await connection.greet();
     for (;;) {
       const { done, value } = await puller.next();
       if (done === true) break;

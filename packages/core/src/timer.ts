@@ -24,3 +24,16 @@ export function sleep(ms: number, signal: AbortSignal): Promise<void> {
     else signal.addEventListener("abort", done);
   });
 }
+
+/** What the promise resolves to, or what `late` answers when that takes longer than so many ms. */
+export function within<Result>(
+  ms: number | false,
+  promise: Promise<Result>,
+  late: () => Promise<Result>,
+): Promise<Result> {
+  if (ms === false) return promise;
+  return new Promise((resolve, reject) => {
+    const stop = startTimer(ms, () => late().then(resolve, reject));
+    promise.finally(stop).then(resolve, reject);
+  });
+}

@@ -102,8 +102,8 @@ export interface Writer {
    * so no client can bring a process down by leaving.
    */
   send(event: ServerSentEvent<string>): Promise<void>;
-  /** As `send`, of text that is encoded already. Throws `too-large` at once. */
-  write(text: string): Promise<void>;
+  /** As `send`, of events that are encoded already: bytes that are never changed afterwards. */
+  write(bytes: Uint8Array<ArrayBuffer>): Promise<void>;
   /** Ends the response when all that was sent has been taken. Further sends are refused. */
   end(reason: CloseReason): void;
   /** Breaks the connection off, whatever still waits. */
@@ -189,23 +189,26 @@ export class SinkWriter implements Writer {
 
   send(event: ServerSentEvent<string>): Promise<void> {
     try {
-      return this.write(encodeEvent(event));
+      return this.write(this.encode(encodeEvent(event)));
     } catch (error) {
       return rejected(error);
     }
   }
 
-  write(text: string): Promise<void> {
+  /** @throws {SluiceError} `too-large` */
+  encode(text: string): Uint8Array<ArrayBuffer> {
+    const bytes = utf8.encode(text);
+    if (bytes.length <= this.#settings.maxEventBytes) return bytes;
+    throw new SluiceError(
+      "too-large",
+      `Cannot send event: ${bytes.length} bytes are more than maxEventBytes (${this.#settings.maxEventBytes}); split it or raise the limit`,
+      { option: "maxEventBytes" },
+    );
+  }
+
+  write(bytes: Uint8Array<ArrayBuffer>): Promise<void> {
     const over = this.reason ?? this.#ending;
     if (over !== undefined) return rejected(connectionClosed(over));
-    const bytes = utf8.encode(text);
-    if (bytes.length > this.#settings.maxEventBytes) {
-      throw new SluiceError(
-        "too-large",
-        `Cannot send event: ${bytes.length} bytes are more than maxEventBytes (${this.#settings.maxEventBytes}); split it or raise the limit`,
-        { option: "maxEventBytes" },
-      );
-    }
     if (this.#queuedBytes > 0 && this.#queuedBytes + bytes.length > this.#settings.maxPendingBytes) {
       this.abort("overflow");
       return rejected(overflow(this.#settings.maxPendingBytes));
