@@ -347,7 +347,7 @@ describe("a decoder, at every split of", () => {
       for (let at = 0; at <= characters.length; at++) {
         expect(traceOf([characters.slice(0, at), characters.slice(at)], options), `split at ${at}`).toEqual(expected);
       }
-      expect(traceOf([...characters], options), "one by one").toEqual(expected);
+      expect(traceOf(Array.from(characters), options), "one by one").toEqual(expected);
     });
   }
 });
@@ -406,13 +406,13 @@ test("a string ends the character that the bytes before it had begun §stream-ut
 
 test("a chunk that is neither bytes nor a string is refused", () => {
   for (const chunk of [undefined, null, 1, {}, [100, 97]]) {
-    expect(() => createDecoder().push(chunk as unknown as string)).toThrow(/expected bytes or a string/);
+    expect(() => createDecoder().push(chunk as string)).toThrow(/expected bytes or a string/);
   }
 });
 
 test("an event has the keys that the stream set, and no others", () => {
   const keys: string[][] = [];
-  const decoder = createDecoder({ onEvent: (decoded) => keys.push(Object.keys(decoded).sort()) });
+  const decoder = createDecoder({ onEvent: (decoded) => keys.push(Object.keys(decoded).toSorted()) });
   decoder.push("data\n\ndata\nid: 1\n\ndata\nevent: x\n\ndata\nid: 1\nevent: x\n\n");
   expect(keys).toEqual([["data"], ["data", "id"], ["data", "event"], ["data", "event", "id"]]);
 });
@@ -804,8 +804,8 @@ function randomFrom(seed: number): (most: number) => number {
   };
 }
 
-function sorted(value: object): unknown {
-  return Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
+function sorted(value: unknown): unknown {
+  return Object.entries(value as object).toSorted(([a], [b]) => (a < b ? -1 : 1));
 }
 
 function codeOf(run: () => unknown): { code: unknown; option: unknown } {

@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { createDecoder, encodeEvent, SluiceError } from "../src/index.ts";
 import type { ServerSentEvent } from "../src/index.ts";

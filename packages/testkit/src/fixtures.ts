@@ -29,6 +29,12 @@ export const sampleEvents: readonly ServerSentEvent[] = [
   { data: " leading space: and a colon" },
 ];
 
+/**
+ * The keep-alive of the fixtures that wait, in ms: longer than a platform may take to notice that a client has gone, so
+ * that it must notice by itself, and short enough for one that cannot to get over it.
+ */
+const keepAlive = 5000;
+
 /** How long a client of the fixture `/deadline` may take nothing, in ms. */
 export const writeDeadline = 500;
 
@@ -168,7 +174,9 @@ function fixturesOver(ledger: Ledger): Record<string, Fixture> {
     },
     "/authorize-waits": {
       source: (_, record) => watched(record, sampleEvents),
-      authorize: ({ signal }) => abortOf(signal),
+      // Not for ever, where nothing tells that the client has gone.
+      authorize: ({ signal }) => Promise.race([abortOf(signal), sleep(4000)]),
+      keepAlive: 100,
     },
     "/authorize-expires": {
       source: (connection, record) => watched(record, untilOver(connection)),
@@ -176,7 +184,7 @@ function fixturesOver(ledger: Ledger): Record<string, Fixture> {
     },
 
     // Delivery.
-    "/silent": { source: ({ signal }) => abortOf(signal) },
+    "/silent": { source: ({ signal }) => abortOf(signal), keepAlive },
     "/stepped": {
       source: (connection, record) =>
         watched(
@@ -191,7 +199,7 @@ function fixturesOver(ledger: Ledger): Record<string, Fixture> {
         ),
     },
     "/large": { source: (_, record) => watched(record, [{ data: "x".repeat(largeBytes) }]) },
-    "/idle": { source: (connection, record) => watched(record, untilOver(connection)) },
+    "/idle": { source: (connection, record) => watched(record, untilOver(connection)), keepAlive },
     "/idle-send": {
       source: async (connection, record) => {
         try {
@@ -201,6 +209,7 @@ function fixturesOver(ledger: Ledger): Record<string, Fixture> {
           record.finallyRan = true;
         }
       },
+      keepAlive,
     },
     "/idle-stream": {
       source: (_, record) =>
@@ -210,6 +219,7 @@ function fixturesOver(ledger: Ledger): Record<string, Fixture> {
             record.finallyRan = true;
           },
         }),
+      keepAlive,
     },
     "/ticking": {
       source: (connection, record) =>

@@ -29,6 +29,20 @@ export const leaving: Readonly<Record<string, Behaviour>> = {
   "stops a generator when its client leaves after a POST": (stage) =>
     isStopped(stage, "/idle", (client) => client.leave(), { method: "POST", body: '{"prompt":"hello"}' }),
 
+  "stops a hundred generators when half of their clients leave and half are reset": async (stage) => {
+    const clients = await Promise.all(Array.from({ length: 100 }, () => stage.open("/idle")));
+    await Promise.all(clients.map((client) => client.until(({ events }) => events.length === 1)));
+    for (const [index, client] of clients.entries()) {
+      if (index % 2 === 0) client.leave();
+      else client.reset();
+    }
+    await stage.until(
+      (records) => records.every(({ closed, finallyRan }) => closed === "disconnected" && finallyRan),
+      SOON,
+    );
+    expect(await stage.records()).toHaveLength(100);
+  },
+
   "never runs the source of a client that leaves while it is being authorised": async (stage) => {
     const patience = new AbortController();
     const client = stage.open("/authorize-waits", { signal: patience.signal }).then(

@@ -1,0 +1,54 @@
+import { defineConfig } from "vitepress";
+
+const page = (text: string, link: string): { text: string; link: string } => ({ text, link });
+
+export default defineConfig({
+  lang: "en",
+  title: "Sluice",
+  description: "Server-Sent Events with the flow under control",
+  head: [["link", { rel: "icon", type: "image/svg+xml", href: "/logo.svg" }]],
+  themeConfig: {
+    logo: "/logo.svg",
+    search: { provider: "local" },
+    outline: [2, 3],
+    nav: [
+      page("Guide", "/guide/getting-started"),
+      page("Reference", "/reference/options"),
+      page("Protocol", "/PROTOCOL"),
+      page("Decisions", "/decisions/"),
+    ],
+    sidebar: [
+      {
+        text: "Start",
+        items: [page("What it is", "/guide/what-it-is"), page("Getting started", "/guide/getting-started")],
+      },
+      {
+        text: "Guide",
+        items: [
+          page("Sources", "/guide/sources"),
+          page("The connection", "/guide/connection"),
+          page("Resume", "/guide/resume"),
+          page("Authorisation", "/guide/authorization"),
+          page("Content negotiation", "/guide/content-negotiation"),
+          page("HTTP/2, proxies, compression", "/guide/http2-proxies-compression"),
+          page("Reading streams", "/guide/reading-streams"),
+          page("Errors in production", "/guide/errors-in-production"),
+        ],
+      },
+      {
+        text: "Reference",
+        items: [
+          page("Options", "/reference/options"),
+          page("Errors", "/reference/errors"),
+          page("On the wire", "/reference/wire"),
+          page("@sluice/core", "/reference/api-core"),
+          page("Adapters", "/reference/api-adapters"),
+          page("Writing an adapter", "/reference/writing-an-adapter"),
+          page("Protocol", "/PROTOCOL"),
+        ],
+      },
+      { text: "Why", items: [page("Decisions", "/decisions/")] },
+    ],
+    footer: { message: "Sluice is free software under the MIT licence." },
+  },
+});
