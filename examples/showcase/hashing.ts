@@ -80,7 +80,7 @@ async function listFiles(root: string, signal: AbortSignal): Promise<{ paths: st
       bytes += (await stat(path).catch(() => undefined))?.size ?? 0;
     }
   }
-  return { paths: paths.sort((a, b) => (a < b ? -1 : 1)), bytes };
+  return { paths: paths.toSorted((a, b) => (a < b ? -1 : 1)), bytes };
 }
 
 /** @returns undefined for a file that has gone, or may not be read: a repository is alive while it is hashed */
