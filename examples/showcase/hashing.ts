@@ -10,7 +10,7 @@ export type HashingStep =
   | { readonly event: "progress"; readonly data: HashingProgress }
   | { readonly event: "finished"; readonly data: HashingProgress & { digest: string } };
 
-export interface HashingProgress {
+interface HashingProgress {
   /** The file that was hashed last, relative to the root. */
   readonly file: string;
   readonly filesDone: number;

@@ -156,8 +156,12 @@ function follow({ id, events }, wire, flow, onOver) {
   }
 
   function fail(message) {
+    // There is nothing to come back for, and perhaps nobody.
+    source.close();
+    flow.end();
     tell(STATUS, "bad", message);
     byId("drop-button").disabled = true;
+    onOver();
   }
 
   /** The browser has given up for good: after 204, because it was told to. */

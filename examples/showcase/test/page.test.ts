@@ -147,6 +147,22 @@ describe.skipIf(launched instanceof Error)("the page, in a real Chromium", () =>
     complaints = complaints.filter((complaint) => !complaint.includes("net::ERR_CONNECTION_RESET"));
   });
 
+  test("tells of a server that stops in the middle", async () => {
+    const own = await startShowcase({ SHOWCASE_JOB_SECONDS: "600" });
+    await page.context().close();
+    page = await openPage({}, own.url);
+    await page.getByRole("button", { name: "Start hashing" }).click();
+    await see("#job-id", /^\d+$/);
+    await page.getByRole("button", { name: "A good marriage" }).click();
+    await vi.waitFor(async () => expect(await tokensShown()).toBeGreaterThan(0), { timeout: 5000 });
+    expect(await own.stop("SIGINT")).toBe(0);
+    await see("#job-status", /shutting down, and the job with it/);
+    await see("#assistant-status", /shutting down/);
+    expect(await page.getByRole("button", { name: "Start hashing" }).isEnabled()).toBe(true);
+    // The foot of the page looks for the server in vain, as it should.
+    complaints = complaints.filter((complaint) => !complaint.includes("net::ERR_CONNECTION_REFUSED"));
+  });
+
   test("shows what the server counts", async () => {
     await see('[data-fact="memory"]', /^\d+ MB$/);
     await page.getByRole("button", { name: "A good marriage" }).click();
