@@ -97,7 +97,9 @@ const checkPrompt: RequestHandler = (req, res, next) => {
     return void res.status(400).json({ error: 'Send JSON with a prompt, such as {"prompt": "What is pride?"}.' });
   }
   if (prompt.length > LONGEST_PROMPT) {
-    return void res.status(400).json({ error: `The prompt has ${prompt.length} characters; ${LONGEST_PROMPT} are the most.` });
+    return void res
+      .status(400)
+      .json({ error: `The prompt has ${prompt.length} characters; ${LONGEST_PROMPT} are the most.` });
   }
   next();
 };

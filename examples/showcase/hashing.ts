@@ -10,7 +10,7 @@ export type HashingStep =
   | { readonly event: "progress"; readonly data: HashingProgress }
   | { readonly event: "finished"; readonly data: HashingProgress & { digest: string } };
 
-export interface HashingProgress {
+interface HashingProgress {
   /** The file that was hashed last, relative to the root. */
   readonly file: string;
   readonly filesDone: number;
@@ -80,7 +80,7 @@ async function listFiles(root: string, signal: AbortSignal): Promise<{ paths: st
       bytes += (await stat(path).catch(() => undefined))?.size ?? 0;
     }
   }
-  return { paths: paths.sort((a, b) => (a < b ? -1 : 1)), bytes };
+  return { paths: paths.toSorted((a, b) => (a < b ? -1 : 1)), bytes };
 }
 
 /** @returns undefined for a file that has gone, or may not be read: a repository is alive while it is hashed */

@@ -24,7 +24,8 @@ export async function listen(
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     if (code !== "EADDRINUSE") return give(`Cannot listen at ${host}: ${message}.`);
-    if (asked !== undefined) return give(`Port ${asked} is taken; set PORT to another, or leave it out and a free one is found.`);
+    if (asked !== undefined)
+      return give(`Port ${asked} is taken; set PORT to another, or leave it out and a free one is found.`);
     await bind(server, 0, host);
   }
   const { port: bound } = server.address() as AddressInfo;

@@ -100,7 +100,10 @@ function tokenize(text: string): string[][] {
       .replaceAll("_", "")
       .replaceAll("--", "—")
       .replaceAll("'", "’")
-      .replace(/"/g, () => ((isOpen = !isOpen) ? "“" : "”"));
+      .replace(/"/g, () => {
+        isOpen = !isOpen;
+        return isOpen ? "“" : "”";
+      });
     const tokens = typeset.match(TOKENS);
     if (tokens !== null) paragraphs.push(tokens);
   }
@@ -164,7 +167,7 @@ function opening(book: Book, interest: ReadonlyMap<number, number>, random: () =
       for (const token of hits) score += 40 / Math.sqrt(book.counts[token] as number);
       return { paragraph, score: score / Math.log(paragraph.length) };
     })
-    .sort((a, b) => b.score - a.score);
+    .toSorted((a, b) => b.score - a.score);
   const best = scored[Math.floor(random() * 12)] ?? scored[0];
   const start = best?.paragraph ?? [];
   return start.slice(0, book.vocabulary[start[0] ?? 0] === "“" ? 3 : 2);

@@ -27,7 +27,11 @@ export function createOpenAiModel({ baseUrl, apiKey, model }: OpenAiOptions): La
       try {
         const response = await fetch(url, {
           method: "POST",
-          headers: { "Content-Type": "application/json", Accept: "text/event-stream", Authorization: `Bearer ${apiKey}` },
+          headers: {
+            "Content-Type": "application/json",
+            Accept: "text/event-stream",
+            Authorization: `Bearer ${apiKey}`,
+          },
           body: JSON.stringify({ model, stream: true, messages: [{ role: "user", content: prompt }] }),
           signal: stop,
         });

@@ -19,7 +19,12 @@ const SOURCES: readonly string[] = ["server.ts", "assistant.ts", "ngram.ts", "op
 /** The page, its fonts, and what it imports: Sluice itself. Everything comes from here, nothing from elsewhere. */
 export function pageRouter(): Router {
   const router = Router();
-  router.use(express.static(join(HERE, "public"), { cacheControl: false, setHeaders: (res) => res.set("Cache-Control", "no-cache") }));
+  router.use(
+    express.static(join(HERE, "public"), {
+      cacheControl: false,
+      setHeaders: (res) => res.set("Cache-Control", "no-cache"),
+    }),
+  );
   router.get("/sluice/:file", serveModule);
   router.get("/fonts/:file", (req, res, next) => {
     const name = Object.hasOwn(FONTS, req.params.file) ? FONTS[req.params.file] : undefined;

@@ -137,8 +137,7 @@ async function confirmStop(generation, tokens) {
 
 function startAnswer(askedAt) {
   const box = byId("answer");
-  const text = document.createElement("p");
-  text.className = "text";
+  let text = startParagraph();
   box.replaceChildren(text);
   let firstAt;
   let tokens = 0;
@@ -155,10 +154,16 @@ function startAnswer(askedAt) {
     },
     append(piece) {
       const now = performance.now();
-      const token = document.createElement("span");
-      token.className = "token";
-      token.textContent = piece;
-      text.append(token);
+      if (piece === "\n\n") {
+        text.classList.add("is-complete");
+        text = startParagraph();
+        box.append(text);
+      } else {
+        const token = document.createElement("span");
+        token.className = "token";
+        token.textContent = piece;
+        text.append(token);
+      }
       tokens++;
       if (firstAt === undefined) {
         firstAt = now;
@@ -173,4 +178,10 @@ function startAnswer(askedAt) {
       text.classList.add("is-complete");
     },
   };
+}
+
+function startParagraph() {
+  const paragraph = document.createElement("p");
+  paragraph.className = "text";
+  return paragraph;
 }

@@ -63,6 +63,10 @@ export function createFlow(id, expectedMs) {
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", schedule);
 
   return {
+    /** How long it will take, once that is known. */
+    expect(ms) {
+      expectedMs = ms;
+    },
     start() {
       startedAt = performance.now();
       endedAt = undefined;

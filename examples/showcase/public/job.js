@@ -79,7 +79,11 @@ function follow({ id, events }, wire, flow, onOver) {
     isConnected = false;
     account.cuts++;
     flow.mark("cut");
-    tell(STATUS, "bad", `Disconnected after event ${account.last}. The job goes on; the browser will be back in a second.`);
+    tell(
+      STATUS,
+      "bad",
+      `Disconnected after event ${account.last}. The job goes on; the browser will be back in a second.`,
+    );
     journal.write("cut", `The connection broke after event ${account.last}.`);
   }
 
@@ -98,7 +102,7 @@ function follow({ id, events }, wire, flow, onOver) {
       catchingUp.timer = setTimeout(caughtUp, 20);
     }
     const step = JSON.parse(data);
-    if (type === "started") show("job-files", `0 / ${step.files}`);
+    if (type === "started") begin(step);
     else if (type === "failed") fail(step.message);
     else progress(step);
     if (type === "finished") finish(step);
@@ -118,6 +122,11 @@ function follow({ id, events }, wire, flow, onOver) {
     part.style.setProperty("left", `${at}%`);
     part.style.setProperty("width", `${Math.max(percent - at, 0.5)}%`);
     byId("job-bar").append(part);
+  }
+
+  function begin({ files, seconds: expected }) {
+    show("job-files", `0 / ${files}`);
+    flow.expect(expected * 1000);
   }
 
   function progress({ file, filesDone, files, bytesDone, hashingMs }) {
@@ -147,18 +156,26 @@ function follow({ id, events }, wire, flow, onOver) {
   }
 
   function fail(message) {
+    // There is nothing to come back for, and perhaps nobody.
+    source.close();
+    flow.end();
     tell(STATUS, "bad", message);
     byId("drop-button").disabled = true;
+    onOver();
   }
 
   /** The browser has given up for good: after 204, because it was told to. */
   async function close() {
     flow.end();
     if (isEnded) {
-      const report = await fetch(`/jobs/${id}`).then((response) => response.json(), () => undefined);
+      const report = await fetch(`/jobs/${id}`).then(
+        (response) => response.json(),
+        () => undefined,
+      );
       const turnedAway = report?.connections?.turnedAway ?? 0;
       if (turnedAway > 0) journal.write("end", "…and was answered `204 No Content`. It stays away.");
-      if (report?.state === "finished") tell(STATUS, "good", "Finished. No stream is open, and none will be opened again.");
+      if (report?.state === "finished")
+        tell(STATUS, "good", "Finished. No stream is open, and none will be opened again.");
     } else {
       tell(STATUS, "bad", "The server no longer knows this job.");
     }
@@ -172,8 +189,9 @@ function follow({ id, events }, wire, flow, onOver) {
   return {
     async cut() {
       byId("drop-button").disabled = true;
-      const response = await fetch(`/jobs/${id}/drop`, { method: "POST" }).then((answer) => answer.json(), () => undefined);
-      if (response !== undefined) journal.write("cut", `You asked, and the server reset ${count(response.dropped, "TCP connection")}.`);
+      journal.write("plain", "You asked the server to reset the TCP connection under this stream.");
+      // What comes of it is seen where it matters: at the other end of the stream.
+      await fetch(`/jobs/${id}/drop`, { method: "POST" }).catch(() => {});
     },
   };
 }

@@ -113,7 +113,7 @@ function headersOf(req: NodeRequest): Headers {
 
 /** The URL as far as the request can be believed: Host is the client's word. */
 function urlOf(req: NodeRequest): URL {
-  const scheme = "encrypted" in req.socket && req.socket.encrypted === true ? "https" : "http";
+  const scheme = "encrypted" in req.socket && req.socket.encrypted ? "https" : "http";
   const host = req.headers.host ?? req.headers[":authority"] ?? "localhost";
   // Frameworks that mount routers rewrite `url` and keep the whole in `originalUrl`.
   const target = "originalUrl" in req && typeof req.originalUrl === "string" ? req.originalUrl : (req.url ?? "/");

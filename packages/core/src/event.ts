@@ -82,7 +82,8 @@ export function checkFields(fields: Fields): asserts fields is ValidFields {
     if (typeof event !== "string") throw wrongType("event", "a string", event);
     if (event === "") throw invalid("event", "is empty", "leave it out for the default type, message");
     if (hasLineBreak(event)) throw invalid("event", `contains a line break: ${show(event)}`, "remove it");
-    if (data === undefined) throw invalid("event", `${show(event)} has no data, so no client would dispatch it`, 'add data: ""');
+    if (data === undefined)
+      throw invalid("event", `${show(event)} has no data, so no client would dispatch it`, 'add data: ""');
   }
   if (data !== undefined && typeof data !== "string") {
     throw wrongType("data", "a string", data, ", for instance with JSON.stringify");
@@ -99,7 +100,7 @@ export function checkFields(fields: Fields): asserts fields is ValidFields {
 }
 
 /** The error for something that is not an event at all, with a guess at what was meant. */
-export function notAnEvent(value: unknown): SluiceError {
+function notAnEvent(value: unknown): SluiceError {
   if (typeof value === "object" && value !== null && !ArrayBuffer.isView(value) && !Array.isArray(value)) {
     const keys = Object.keys(value).slice(0, 5).join(", ");
     const got = keys === "" ? "an empty object" : `an object with ${keys}`;

@@ -150,7 +150,8 @@ function pullerOf(sequence: unknown): Puller {
     }
     if (Symbol.iterator in sequence) return iteratorPuller((sequence as Iterable<unknown>)[Symbol.iterator]());
   }
-  const hint = typeof Response !== "undefined" && sequence instanceof Response ? "; return decodeEventStream(response)" : "";
+  const hint =
+    typeof Response !== "undefined" && sequence instanceof Response ? "; return decodeEventStream(response)" : "";
   throw new SluiceError(
     "invalid-source",
     `Cannot stream events: the source returned ${show(sequence)}; return an iterable or a ReadableStream of events, or nothing${hint}`,

@@ -275,14 +275,14 @@ export class SinkWriter implements Writer {
       this.#queue[0] = first.subarray(max);
     } else {
       let count = 0;
-      let size = 0;
+      let length = 0;
       for (const next of this.#queue) {
-        if (size + next.length > max) break;
-        size += next.length;
+        if (length + next.length > max) break;
+        length += next.length;
         count++;
       }
       const taken = this.#queue.splice(0, count);
-      if (count > 1) bytes = join(taken, size);
+      if (count > 1) bytes = join(taken, length);
     }
     this.#queuedBytes -= bytes.length;
     return bytes;
@@ -380,8 +380,8 @@ export function rejected(error: unknown): Promise<never> {
 
 function ignore(): void {}
 
-function join(parts: readonly Uint8Array[], size: number): Uint8Array<ArrayBuffer> {
-  const whole = new Uint8Array(size);
+function join(parts: readonly Uint8Array[], length: number): Uint8Array<ArrayBuffer> {
+  const whole = new Uint8Array(length);
   let at = 0;
   for (const part of parts) {
     whole.set(part, at);

@@ -9,7 +9,9 @@ afterEach(() => {
 });
 
 /** A stream that says nothing, read to its end. */
-async function open(options: EventStreamOptions<FetchNative>): Promise<{ connection: Connection; end: Promise<string> }> {
+async function open(
+  options: EventStreamOptions<FetchNative>,
+): Promise<{ connection: Connection; end: Promise<string> }> {
   let connection: Connection | undefined;
   const handler = eventStream(
     async (opened) => {

@@ -1,6 +1,13 @@
 import { describe, expect, test } from "vitest";
 import { createDecoder, eventStream, SluiceError } from "../src/index.ts";
-import type { Connection, DecodedEvent, EventStreamOptions, FetchNative, ServerSentEvent, Source } from "../src/index.ts";
+import type {
+  Connection,
+  DecodedEvent,
+  EventStreamOptions,
+  FetchNative,
+  ServerSentEvent,
+  Source,
+} from "../src/index.ts";
 
 const URL_HERE = "http://localhost/stream";
 
@@ -100,14 +107,16 @@ describe("every kind of source", () => {
   const refused: Record<string, [unknown, string]> = {
     "a string": ["tokens", '"tokens"'],
     "a number": [7, "7"],
-    "null": [null, "null"],
-    "bytes": [new Uint8Array(3), "an object"],
+    null: [null, "null"],
+    bytes: [new Uint8Array(3), "an object"],
     "a Response": [new Response("x"), "return decodeEventStream(response)"],
   };
   for (const [kind, [value, shown]] of Object.entries(refused)) {
     test(`${kind} is no sequence of events: onError is told what to return`, async () => {
       const errors: unknown[] = [];
-      const { response, events } = await ask((() => value) as Source<FetchNative>, { onError: (error) => errors.push(error) });
+      const { response, events } = await ask((() => value) as Source<FetchNative>, {
+        onError: (error) => errors.push(error),
+      });
       expect([response.status, events]).toEqual([200, []]);
       expect(errors).toMatchObject([{ code: "invalid-source" }]);
       expect((errors[0] as Error).message).toContain(shown);
@@ -171,15 +180,12 @@ describe("the first bytes", () => {
 
   test("a headers function that throws answers 500, and its text stays here", async () => {
     const errors: unknown[] = [];
-    const { response, text } = await ask(
-      () => [],
-      {
-        headers: () => {
-          throw new Error("secret");
-        },
-        onError: (error) => errors.push(error),
+    const { response, text } = await ask(() => [], {
+      headers: () => {
+        throw new Error("secret");
       },
-    );
+      onError: (error) => errors.push(error),
+    });
     expect([response.status, text]).toEqual([500, ""]);
     expect(errors).toMatchObject([{ message: "secret" }]);
   });
@@ -235,7 +241,10 @@ describe("the last event ID", () => {
   });
 
   test("the header comes before the query", async () => {
-    expect(await told(get({ "Last-Event-ID": "h" }, "?lastEventId=q"))).toEqual({ resume: "resumed", lastEventId: "h" });
+    expect(await told(get({ "Last-Event-ID": "h" }, "?lastEventId=q"))).toEqual({
+      resume: "resumed",
+      lastEventId: "h",
+    });
     expect(await told(get({}, "?lastEventId=q%20%E2%9C%93"))).toEqual({ resume: "resumed", lastEventId: "q ✓" });
   });
 
@@ -298,8 +307,18 @@ describe("authorize", () => {
     ["a number", () => 0, 500, 1],
     ["an invalid date", () => ({ expiresAt: new Date(NaN) }), 500, 1],
     ["an error with a status", () => Promise.reject(Object.assign(new Error("secret"), { status: 402 })), 402, 0],
-    ["an error with a status of the server", () => Promise.reject(Object.assign(new Error("x"), { status: 503 })), 503, 1],
-    ["an error with a status out of range", () => Promise.reject(Object.assign(new Error("x"), { status: 200 })), 500, 1],
+    [
+      "an error with a status of the server",
+      () => Promise.reject(Object.assign(new Error("x"), { status: 503 })),
+      503,
+      1,
+    ],
+    [
+      "an error with a status out of range",
+      () => Promise.reject(Object.assign(new Error("x"), { status: 200 })),
+      500,
+      1,
+    ],
     ["an error", () => Promise.reject(new Error("secret")), 500, 1],
   ];
   for (const [name, authorize, status, reported] of cases) {
@@ -311,7 +330,7 @@ describe("authorize", () => {
           runs++;
           return [one];
         },
-        { authorize: authorize as () => void, onError: () => reports++ },
+        { authorize: authorize as EventStreamOptions["authorize"], onError: () => reports++ },
       );
       expect([response.status, reports, runs]).toEqual([status, reported, status === 200 ? 1 : 0]);
       expect(text).not.toContain("secret");
@@ -429,7 +448,11 @@ describe("errors", () => {
   }
 
   test("data goes through serialize unless it is a string", async () => {
-    const { events } = await ask(() => [{ data: "s" }, { data: null }, { data: [1] }], { serialize: (data) => `<${data}>` }, post());
+    const { events } = await ask(
+      () => [{ data: "s" }, { data: null }, { data: [1] }],
+      { serialize: (data) => `<${String(data)}>` },
+      post(),
+    );
     expect(events.map(({ data }) => data)).toEqual(["s", "<null>", "<1>"]);
   });
 });

@@ -344,6 +344,8 @@ describe("the write deadline", () => {
 });
 
 test("options are checked when the writer is made", () => {
-  expect(() => setUp({ maxWriteBytes: 0 })).toThrow("Cannot create writer: maxWriteBytes is 0; make it a positive integer");
+  expect(() => setUp({ maxWriteBytes: 0 })).toThrow(
+    "Cannot create writer: maxWriteBytes is 0; make it a positive integer",
+  );
   expect(() => setUp({ keepalive: 1 } as WriterOptions)).toThrow("did you mean keepAlive?");
 });

@@ -88,7 +88,7 @@ export function keyOf(connection: Connection): string {
 }
 
 /** An error, or whatever was thrown, in one line. */
-export function textOf(error: unknown): string {
+function textOf(error: unknown): string {
   return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
 }
 

@@ -1,0 +1,193 @@
+import type { Page } from "playwright-core";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
+import { launchBrowser } from "./browser.ts";
+import type { Launched } from "./browser.ts";
+import { startEndpoint } from "./endpoint.ts";
+import { startShowcase } from "./server.ts";
+import type { Showcase } from "./server.ts";
+
+const launched: Launched | Error = await launchBrowser().catch((error: Error) => error);
+if (launched instanceof Error) {
+  if (process.env["REQUIRE_ENGINES"] === "1") throw launched;
+  console.warn(`Skipping the page of the showcase. ${launched.message}`);
+}
+
+describe.skipIf(launched instanceof Error)("the page, in a real Chromium", () => {
+  const { browser, close } = launched as Launched;
+  let showcase: Showcase;
+  let page: Page;
+  /** Errors of scripts, failed requests and violations of the content security policy: the console has them all. */
+  let complaints: string[];
+
+  beforeAll(async () => {
+    showcase = await startShowcase({ SHOWCASE_JOB_SECONDS: "4" });
+  });
+  afterAll(async () => {
+    await close();
+    await showcase?.stop();
+  });
+
+  beforeEach(async () => {
+    page = await openPage();
+  });
+  afterEach(async () => {
+    await page.context().close();
+    expect(complaints).toEqual([]);
+  });
+
+  async function openPage(options: Parameters<typeof browser.newContext>[0] = {}, url = showcase.url): Promise<Page> {
+    const context = await browser.newContext(options);
+    const opened = await context.newPage();
+    complaints = [];
+    opened.on("console", (message) => {
+      if (["error", "warning"].includes(message.type())) complaints.push(message.text());
+    });
+    opened.on("pageerror", (error) => complaints.push(String(error)));
+    await opened.goto(url);
+    return opened;
+  }
+
+  const text = async (selector: string): Promise<string> => (await page.locator(selector).textContent()) ?? "";
+  const tokensShown = (): Promise<number> => page.locator("#answer .token").count();
+  const isBusy = async (): Promise<boolean> => (await page.locator("#answer").getAttribute("aria-busy")) === "true";
+  const see = (selector: string, pattern: RegExp, timeout = 15_000): Promise<string> =>
+    vi.waitFor(
+      async () => {
+        const shown = await text(selector);
+        expect(shown).toMatch(pattern);
+        return shown;
+      },
+      { timeout, interval: 20 },
+    );
+
+  test("shows tokens one by one, and stops here and on the server", async () => {
+    await page.getByRole("textbox").fill("What is pride?");
+    await page.getByRole("button", { name: "Ask", exact: true }).click();
+    const seen = new Set<number>();
+    await vi.waitFor(
+      async () => {
+        seen.add(await tokensShown());
+        expect(seen.size).toBeGreaterThan(5);
+      },
+      { timeout: 10_000, interval: 5 },
+    );
+    expect(await isBusy()).toBe(true);
+    expect(await text("#assistant-status")).toMatch(/^Streaming from a small n-gram model/);
+
+    await page.getByRole("button", { name: "Stop" }).click();
+    const verdict = await see("#assistant-status", /the server stopped too/);
+    const [, stoppedAfter] =
+      /Stopped after (\d+) tokens?; the server stopped too, .+ within \d+ ms/.exec(verdict) ?? [];
+    expect(Number(stoppedAfter)).toBe(Number(await text("#assistant-tokens")));
+    expect(Number(stoppedAfter)).toBeLessThan(70);
+    expect(await isBusy()).toBe(false);
+  });
+
+  test("writes an answer to its end, and shows the frames that brought it", async () => {
+    await page.getByRole("button", { name: "A letter from Lydia" }).click();
+    expect(await page.getByRole("textbox").inputValue()).toContain("Lydia");
+    const status = await see("#assistant-status", /^Done: /, 20_000);
+    expect(status).toContain(`${await text("#assistant-tokens")} tokens`);
+    await page.locator("#assistant-wire summary").click();
+    await see("#assistant-wire pre", /event: done\ndata: \{"tokens":\d+,"ms":\d+\}\n\n$/);
+    expect(await text("#assistant-curl")).toContain(`curl -N ${showcase.url}/assistant`);
+  });
+
+  test("is worked with the keyboard alone", async () => {
+    const focused = (): Promise<string> => page.evaluate<string>("document.activeElement.id");
+    const press = (key: string): Promise<void> => page.keyboard.press(key);
+    await page.locator("#prompt").focus();
+    await page.keyboard.type("What is pride?");
+    await press("Enter");
+    await vi.waitFor(async () => expect(await tokensShown()).toBeGreaterThan(0), { timeout: 5000 });
+    await press("Tab");
+    expect(await focused()).toBe("stop-button");
+    await press("Space");
+    await see("#assistant-status", /the server stopped too/);
+    // The button is gone; the focus is not.
+    expect(await focused()).toBe("ask-button");
+  });
+
+  test("says politely what the endpoint would not do", async () => {
+    const endpoint = await startEndpoint((_req, res) => res.writeHead(401).end("a secret"));
+    onTestFinished(() => endpoint.close());
+    const own = await startShowcase({ OPENAI_BASE_URL: endpoint.url, OPENAI_API_KEY: "key" });
+    onTestFinished(async () => void (await own.stop()));
+    await page.context().close();
+    page = await openPage({}, own.url);
+    await page.getByRole("button", { name: "Ask", exact: true }).click();
+    await see("#assistant-status", /does not accept the key \(status 401\)/);
+  });
+
+  test("follows the job through a cut connection, and loses and repeats nothing", async () => {
+    await page.getByRole("button", { name: "Start hashing" }).click();
+    await see("#job-percent", /^[1-9]\d/);
+    const cut = page.getByRole("button", { name: "Cut the connection" });
+    await cut.click();
+    const [, last] = /after event (\d+)/.exec(await see("#job-status", /^Disconnected after event/)) ?? [];
+    const resumed = await see("#job-status", /^Resumed at event/);
+    expect(resumed).toBe(`Resumed at event ${Number(last) + 1}: nothing lost, nothing repeated.`);
+
+    await see("#job-status", /^Finished\. No stream is open/);
+    expect(await text("#job-percent")).toBe("100");
+    expect(await page.getByRole("progressbar").getAttribute("aria-valuenow")).toBe("100");
+    expect(await text("#job-verdict-title")).toMatch(/^\d+ events, 1 cut, 0 lost, 0 repeated$/);
+    expect(await text("#job-digest")).toMatch(/^[0-9a-f]{64}$/);
+    const [, done, all] = /^(\d+) \/ (\d+)$/.exec(await text("#job-files")) ?? [];
+    expect(done).toBe(all);
+    const journal = await page.locator("#job-journal li span").allTextContents();
+    expect(journal[0]).toBe("Connected.");
+    expect(journal.slice(-2)).toEqual([
+      expect.stringContaining("sluice.end"),
+      expect.stringContaining("204 No Content"),
+    ]);
+    expect(await cut.isDisabled()).toBe(true);
+    expect(await page.getByRole("button", { name: "Start hashing" }).isEnabled()).toBe(true);
+    // The browser reports the reset itself; nothing else may have gone wrong.
+    complaints = complaints.filter((complaint) => !complaint.includes("net::ERR_CONNECTION_RESET"));
+  });
+
+  test("tells of a server that stops in the middle", async () => {
+    const own = await startShowcase({ SHOWCASE_JOB_SECONDS: "600" });
+    await page.context().close();
+    page = await openPage({}, own.url);
+    await page.getByRole("button", { name: "Start hashing" }).click();
+    await see("#job-id", /^\d+$/);
+    await page.getByRole("button", { name: "A good marriage" }).click();
+    await vi.waitFor(async () => expect(await tokensShown()).toBeGreaterThan(0), { timeout: 5000 });
+    expect(await own.stop("SIGINT")).toBe(0);
+    await see("#job-status", /shutting down, and the job with it/);
+    await see("#assistant-status", /shutting down/);
+    expect(await page.getByRole("button", { name: "Start hashing" }).isEnabled()).toBe(true);
+    // The foot of the page looks for the server in vain, as it should.
+    complaints = complaints.filter((complaint) => !complaint.includes("net::ERR_CONNECTION_REFUSED"));
+  });
+
+  test("shows what the server counts", async () => {
+    await see('[data-fact="memory"]', /^\d+ MB$/);
+    await page.getByRole("button", { name: "A good marriage" }).click();
+    await see('[data-fact="openStreams"]', /^1$/);
+    await page.getByRole("button", { name: "Stop" }).click();
+    await see('[data-fact="openStreams"]', /^0$/);
+  });
+
+  test.each([
+    ["a phone, dark", { viewport: { width: 360, height: 740 }, colorScheme: "dark" as const }],
+    [
+      "a desk, light, no motion",
+      { viewport: { width: 1440, height: 900 }, colorScheme: "light" as const, reducedMotion: "reduce" as const },
+    ],
+  ])("fits on %s", async (_where, options) => {
+    await page.context().close();
+    page = await openPage(options);
+    const { overflow, fonts, scheme } = await page.evaluate<{ overflow: number; fonts: number; scheme: string }>(
+      `document.fonts.ready.then((fonts) => ({
+        overflow: document.documentElement.scrollWidth - innerWidth,
+        fonts: [...fonts].filter(({ status }) => status === "error").length,
+        scheme: getComputedStyle(document.body).backgroundColor,
+      }))`,
+    );
+    expect({ overflow, fonts }).toEqual({ overflow: 0, fonts: 0 });
+    expect(scheme).toBe(options.colorScheme === "dark" ? "rgb(11, 19, 18)" : "rgb(247, 245, 239)");
+  });
+});
