@@ -7,7 +7,9 @@ import { eventStream } from "@sluice/adapter-node";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { launchBrowser } from "./launch.ts";
+import type { Launched } from "./launch.ts";
 
+let launched: Launched;
 let browser: Browser;
 let server: Server;
 let page: Page;
@@ -15,7 +17,8 @@ let url: string;
 let handle: (path: string, ...args: Parameters<ReturnType<typeof eventStream>>) => void;
 
 beforeAll(async () => {
-  browser = await launchBrowser();
+  launched = await launchBrowser();
+  browser = launched.browser;
   server = createServer((req, res) => {
     const path = new URL(req.url ?? "/", "http://localhost").pathname;
     if (path.startsWith("/core/")) void serveModule(path.slice("/core/".length), res);
@@ -27,7 +30,7 @@ beforeAll(async () => {
 }, 60_000);
 
 afterAll(async () => {
-  await browser?.close();
+  await launched?.close();
   server?.closeAllConnections();
   await new Promise((resolve) => server.close(resolve));
 });

@@ -32,7 +32,7 @@ export async function dropAtRandom(seconds: number, maxEvents: number): Promise<
     sockets.add(socket.on("close", () => sockets.delete(socket)));
   });
   const { url, close } = await serveNode(server);
-  const browser = await launchBrowser();
+  const { browser, close: closeBrowser } = await launchBrowser();
   try {
     const page = await browser.newPage();
     await page.goto(url);
@@ -45,7 +45,7 @@ export async function dropAtRandom(seconds: number, maxEvents: number): Promise<
     const [ofPackage, ofUndici, native] = await histories;
     return { log, histories: { "the eventsource package": ofPackage, undici: ofUndici, Chromium: native } };
   } finally {
-    await browser.close();
+    await closeBrowser();
     await hub.close();
     await close();
   }

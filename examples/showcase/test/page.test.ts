@@ -1,7 +1,7 @@
 import type { Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
-import { launchBrowser } from "./browser.ts";
-import type { Launched } from "./browser.ts";
+import { launchBrowser } from "../../../tests/browser/launch.ts";
+import type { Launched } from "../../../tests/browser/launch.ts";
 import { startEndpoint } from "./endpoint.ts";
 import { startShowcase } from "./server.ts";
 import type { Showcase } from "./server.ts";

@@ -10,6 +10,7 @@ export type NodeResponse = ServerResponse | Http2ServerResponse;
  * responses.
  *
  * @param native what the source finds in `connection.native`
+ * @returns what `otherwise` has returned, for the framework to wait for, where the client was for it
  *
  * @example
  * ```ts ignore
@@ -23,15 +24,16 @@ export function respondWith<Native>(
   req: NodeRequest,
   res: NodeResponse,
   native: Native,
-): void {
+): unknown {
   const exchange = exchangeOf(req, native);
-  if (responder.passesOn(exchange.headers)) return void responder.otherwise(native);
+  if (responder.passesOn(exchange.headers)) return responder.otherwise(native);
   const writer = responder.respond(exchange, new ResponseSink(res));
   // The response's own events: after a body parser, the request has closed long before the client leaves.
   res.on("drain", () => writer.drained());
   res.on("close", () => writer.gone());
   res.on("error", () => writer.gone("write-failed"));
   if (isOver(res)) writer.gone();
+  return undefined;
 }
 
 /** A `Sink` that writes to Node's response. */

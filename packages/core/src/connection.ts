@@ -4,7 +4,7 @@ import type { ServerSentEvent } from "./event.ts";
 import type { Settings } from "./options.ts";
 import type { Resume } from "./request.ts";
 import { startTimer } from "./timer.ts";
-import { connectionClosed, rejected } from "./writer.ts";
+import { connectionClosed, overflow, rejected } from "./writer.ts";
 import type { CloseReason, SinkWriter } from "./writer.ts";
 
 /** What one request brought, as an adapter hands it over. */
@@ -26,7 +26,10 @@ export interface Connection<Native = unknown> extends Exchange<Native>, Resume {
    * wait for it), and with `connection-closed` or `overflow` when the connection is over.
    */
   readonly send: (event: ServerSentEvent) => Promise<void>;
-  /** Aborts when the connection is over, whoever ended it. Its reason is a `connection-closed` error. */
+  /**
+   * Aborts when the source has to stop: when the connection is over, or will be once what was sent has been taken. Its
+   * reason is a `connection-closed` error.
+   */
   readonly signal: AbortSignal;
   /** Resolves once, with the reason, when the connection is over; never rejects. */
   readonly closed: Promise<CloseReason>;
@@ -68,6 +71,8 @@ export class LiveConnection<Native> implements Connection<Native> {
     this.signal = this.#over.signal;
     this.closed = writer.closed.then((reason) => {
       this.#finish(reason);
+      // Nearly always a mistake in the source, which may not be waiting to hear of it.
+      if (reason === "overflow") this.report(overflow(settings.maxPendingBytes));
       return reason;
     });
   }
@@ -100,7 +105,12 @@ export class LiveConnection<Native> implements Connection<Native> {
     const open = this.#open;
     if (open === undefined) return this.#greeted;
     this.#open = undefined;
-    open(resumed);
+    try {
+      open(resumed);
+    } catch (error) {
+      this.report(error);
+      this.#writer.abort("write-failed");
+    }
     this.#greeted = this.#writer.send({ comment: "", ...this.#reconnectionTime() });
     return this.#greeted;
   }
@@ -115,10 +125,10 @@ export class LiveConnection<Native> implements Connection<Native> {
     void this.#writer.send({ event: END_ID, id: END_ID, data: "{}" });
   }
 
-  /** Ends cleanly: what was sent still goes out, the source is stopped at once. */
+  /** Ends cleanly: what was sent still goes out. A source that is not done is stopped at once. */
   end(reason: CloseReason): void {
     this.#writer.end(reason);
-    this.#finish(reason);
+    if (reason === "max-age" || reason === "expired" || reason === "drained") this.#finish(reason);
   }
 
   /** Ends the connection when it is old enough, or when `expiresAt` (ms since the epoch) has come. */

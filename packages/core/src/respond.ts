@@ -66,6 +66,8 @@ export function createResponder<Native>(
   };
 }
 
+const METHODS = ["GET", "HEAD", "POST"];
+
 /** Never rejects: what goes wrong ends the connection and is told to `onError`. */
 async function answer<Native>(
   source: Source<Native>,
@@ -82,7 +84,7 @@ async function answer<Native>(
     connection.end("refused");
   };
   try {
-    if (exchange.method === "OPTIONS") return refuse(405, { Allow: "GET, HEAD, POST" });
+    if (!METHODS.includes(exchange.method)) return refuse(405, { Allow: METHODS.join(", ") });
     if (acceptance(exchange.headers.get("Accept")) === "none") return refuse(406);
     if (endsForGood && resume.lastEventId === END_ID) return refuse(204);
     // Not awaited where there is nothing to wait for: headers then leave within the platform's own callback.

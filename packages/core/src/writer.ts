@@ -228,7 +228,7 @@ export class SinkWriter implements Writer {
   abort(reason: CloseReason): void {
     if (this.reason !== undefined) return;
     this.#close(reason);
-    this.#sink.abort();
+    this.#abortSink();
   }
 
   drained(): void {
@@ -298,8 +298,14 @@ export class SinkWriter implements Writer {
     try {
       this.#sink.end();
     } catch {
-      this.#sink.abort();
+      this.#abortSink();
     }
+  }
+
+  #abortSink(): void {
+    try {
+      this.#sink.abort();
+    } catch {} // it is over, and there is nobody left to tell
   }
 
   #whenRoom(): Promise<void> {
@@ -395,7 +401,8 @@ export function connectionClosed(reason: CloseReason): SluiceError {
   return new SluiceError("connection-closed", `Cannot send event: the connection is over, ${reason}`, { reason });
 }
 
-function overflow(most: number): SluiceError {
+/** The error of a source that does not wait. */
+export function overflow(most: number): SluiceError {
   return new SluiceError(
     "overflow",
     `Cannot send event: the client has not taken what was sent before, and more than maxPendingBytes (${most}) would wait; await send()`,

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { createDecoder, eventStream, SluiceError } from "../src/index.ts";
+import { createDecoder, createResponder, eventStream, SluiceError } from "../src/index.ts";
 import type {
   Connection,
   DecodedEvent,
@@ -199,9 +199,11 @@ describe("methods and Accept", () => {
     expect(response.headers.get("Content-Type")).toBe("text/event-stream; charset=utf-8");
   });
 
-  test("OPTIONS is not answered with a stream", async () => {
-    const { response } = await ask(() => [one], {}, new Request(URL_HERE, { method: "OPTIONS" }));
-    expect([response.status, response.headers.get("Allow")]).toEqual([405, "GET, HEAD, POST"]);
+  test("other methods than GET, HEAD and POST are not answered with a stream", async () => {
+    for (const method of ["OPTIONS", "PUT", "DELETE"]) {
+      const { response } = await ask(() => [one], {}, new Request(URL_HERE, { method }));
+      expect([response.status, response.headers.get("Allow")]).toEqual([405, "GET, HEAD, POST"]);
+    }
   });
 
   const accepts: [accept: string, status: number, withOtherwise: "stream" | "otherwise"][] = [
@@ -411,6 +413,36 @@ describe("errors", () => {
     );
     expect(events).toEqual([two]);
     expect(errors).toMatchObject([{ field: "event" }, { field: "data" }]);
+  });
+
+  test("a source that sends without waiting is ended before a hole can open, and onError is told why", async () => {
+    const errors: unknown[] = [];
+    const response = await eventStream(
+      async ({ send, closed }) => {
+        for (let n = 0; n < 100; n++) void send({ data: "x".repeat(100) });
+        await closed;
+      },
+      { maxPendingBytes: 1000, onError: (error) => errors.push(error) },
+    )(new Request(URL_HERE));
+    await expect(response.text()).rejects.toThrow();
+    expect(errors).toMatchObject([{ code: "overflow", option: "maxPendingBytes" }]);
+  });
+
+  test("a platform that refuses the response is told of, and is no unhandled rejection", async () => {
+    const errors: unknown[] = [];
+    let aborted = 0;
+    const refuse = (): never => {
+      throw new Error("headers have been sent");
+    };
+    const sink = { open: refuse, write: refuse, end: refuse, abort: () => aborted++, buffered: 0 };
+    const onError = (error: unknown): void => void errors.push(error);
+    for (const method of ["GET", "HEAD", "OPTIONS"]) {
+      const responder = createResponder(() => [one], { onError });
+      const exchange = { method, url: new URL(URL_HERE), headers: new Headers(), native: undefined };
+      await responder.respond(exchange, sink).closed;
+    }
+    expect(errors.map((error) => (error as Error).message)).toEqual(Array(3).fill("headers have been sent"));
+    expect(aborted).toBe(3);
   });
 
   test("an onError that throws harms nobody", async () => {
