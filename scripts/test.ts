@@ -77,15 +77,20 @@ interface Report {
   readonly numFailedTests: number;
   readonly numPendingTests: number;
   readonly numTodoTests: number;
+  readonly testResults: readonly {
+    readonly assertionResults: readonly { readonly fullName: string; readonly status: string }[];
+  }[];
 }
 
 /** A file that does not load, and an error that no test caught, fail the run without a failed test. */
 function outcomeOf({ ok, output }: CommandResult, report: Report): Outcome {
+  const tests = report.testResults.flatMap(({ assertionResults }) => assertionResults);
+  const left = tests.filter(({ status }) => status !== "passed" && status !== "failed");
   return {
     passed: report.numPassedTests,
     failed: Math.max(report.numFailedTests, ok ? 0 : 1),
     skipped: report.numPendingTests + report.numTodoTests,
-    output,
+    output: [output, ...left.map(({ status, fullName }) => `${status}: ${fullName}`), ""].join("\n"),
   };
 }
 

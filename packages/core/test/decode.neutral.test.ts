@@ -578,8 +578,8 @@ describe("the state of a decoder", () => {
       decoder.push("id: 1\nretry: 5\n\n");
       decoder.push(concat(leftover));
       decoder.reset();
-      decoder.push(`${BOM}\ndata: b\n\n`);
-      expect(trace).toEqual([{ data: "b" }]);
+      for (const chunk of split(bytesOf(`${BOM}data: é\n\n`), () => 1)) decoder.push(chunk);
+      expect(trace).toEqual([{ data: "é" }]);
       expect(decoder).toMatchObject({ lastEventId: "1", reconnectionTime: 5 });
     }
   });
@@ -629,6 +629,7 @@ describe("the state of a decoder", () => {
       "data: a\nid\n\ndata: b\n\ndata: c",
     ];
     wires.push(`data: a\n\n${"data: b\n\n".repeat(10_000)}data: c`);
+    wires.push(`data: a\n\n${"id: lost\n\n".repeat(10_000)}data: c`);
     for (const wire of wires) {
       for (const chunk of [wire, bytesOf(wire)]) {
         const seen: string[] = [];
@@ -641,6 +642,7 @@ describe("the state of a decoder", () => {
         decoder.push(chunk);
         decoder.push("\n\ndata: d\n\n");
         expect(seen).toEqual(["a", "d"]);
+        expect(decoder.lastEventId).toBe("");
       }
     }
   });

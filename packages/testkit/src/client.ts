@@ -92,8 +92,7 @@ export async function openStream(url: string | URL, options: OpenOptions = {}): 
  * @returns the socket, once the request is out: `destroy()` it, or `resetAndDestroy()`
  */
 export async function connectStalled(url: string | URL, options: OpenOptions = {}): Promise<Socket> {
-  const socket = await connectTo(new URL(url));
-  socket.pause();
+  const socket = await connectTo(new URL(url), true);
   socket.write(requestText(new URL(url), options));
   return socket;
 }
@@ -112,9 +111,9 @@ export async function connectAndReset(url: string | URL, options: OpenOptions = 
 }
 
 /**
- * Requests a stream, waits for the first bytes of the response, and closes the connection (FIN). HTTP/1.1.
+ * Requests a stream, waits for the first bytes of the response, and says that it will send nothing more (FIN). HTTP/1.1.
  *
- * @returns when the socket is closed
+ * @returns when the server has closed the connection too
  */
 export async function connectAndLeave(url: string | URL, options: OpenOptions = {}): Promise<void> {
   const socket = await connectTo(new URL(url));
@@ -125,8 +124,10 @@ export async function connectAndLeave(url: string | URL, options: OpenOptions = 
 }
 
 /** A plain socket to the host of a URL, connected, that raises no error when it breaks. */
-async function connectTo(url: URL): Promise<Socket> {
+async function connectTo(url: URL, paused = false): Promise<Socket> {
   const socket = net.connect({ host: url.hostname, port: portOf(url), noDelay: true });
+  // Before it is connected: a socket that has begun to read goes on until its own buffer is full.
+  if (paused) socket.pause();
   await new Promise<void>((resolve, reject) => {
     socket.once("connect", resolve);
     socket.once("error", reject);

@@ -233,6 +233,18 @@ function fixturesOver(ledger: Ledger): Record<string, Fixture> {
           })(),
         ),
     },
+    "/heedless": {
+      source: (_, record) =>
+        watched(
+          record,
+          (async function* () {
+            for (let tick = 1; ; tick++) {
+              yield { data: `tick ${tick}` };
+              await sleep(20);
+            }
+          })(),
+        ),
+    },
     "/keep-alive": { source: (connection, record) => watched(record, untilOver(connection)), keepAlive: 100 },
 
     // Endings.

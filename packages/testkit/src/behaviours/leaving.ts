@@ -20,6 +20,9 @@ export const leaving: Readonly<Record<string, Behaviour>> = {
   "stops a generator that works when its client is reset": (stage) =>
     isStopped(stage, "/ticking", (client) => client.reset()),
 
+  "stops a generator that never looks at its signal when its client leaves": (stage) =>
+    isStopped(stage, "/heedless", (client) => client.leave()),
+
   "stops a ReadableStream when its client leaves": (stage) =>
     isStopped(stage, "/idle-stream", (client) => client.leave()),
 
