@@ -17,25 +17,27 @@ export const size: Rule = {
   wanted: "a positive integer",
 };
 
+export const aString: Rule = { allows: (value) => typeof value === "string", wanted: "a string" };
+
 export const aFunction: Rule = { allows: (value) => typeof value === "function", wanted: "a function" };
 
 /**
  * Refuses what no rule allows, and names that have none.
  *
- * @param what completes "Cannot create …"
+ * @param action begins the message, as "Cannot create hub"
  * @throws {SluiceError} `invalid-option`, with the `option`
  */
 export function checkOptions<Options extends object>(
-  what: string,
+  action: string,
   options: Options,
   rules: Readonly<Record<keyof Options, Rule>>,
 ): void {
   const refuse = (option: string, problem: string): SluiceError =>
-    new SluiceError("invalid-option", `Cannot create ${what}: ${problem}`, { option });
-  if (typeof options !== "object" || options === null) {
-    throw refuse("options", `options is ${show(options)}; make it an object`);
-  }
+    new SluiceError("invalid-option", `${action}: ${problem}`, { option });
   const names = Object.keys(rules);
+  if (typeof options !== "object" || options === null) {
+    throw refuse("options", `options is ${show(options)}; make it an object, such as { ${names[0]}: … }`);
+  }
   for (const name of Object.keys(options)) {
     if (!names.includes(name)) throw refuse(name, `there is no option ${show(name)}; ${suggestion(name, names)}`);
   }

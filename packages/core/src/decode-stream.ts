@@ -1,4 +1,6 @@
-import { createDecoder } from "./decode.ts";
+import { aFunction, aString, checkOptions } from "./check-options.ts";
+import type { Rule } from "./check-options.ts";
+import { createDecoder, decodeRules } from "./decode.ts";
 import type { DecodedEvent, DecodeOptions, Decoder } from "./decode.ts";
 import { SluiceError, show } from "./errors.ts";
 
@@ -120,10 +122,8 @@ class EventStreamIterator<Data> implements AsyncIterableIterator<DecodedEvent<Da
   #interrupt: (() => void) | undefined = undefined;
 
   constructor(body: EventStreamBody, options: DecodeEventStreamOptions<Data>) {
+    checkOptions("Cannot decode event stream", options, rules);
     const { parse, sentinel, signal, ...decoderOptions } = options;
-    if (parse !== undefined && typeof parse !== "function") throw wrongOption("parse", parse, "a function");
-    if (sentinel !== undefined && typeof sentinel !== "string") throw wrongOption("sentinel", sentinel, "a string");
-    if (signal !== undefined && !isAbortSignal(signal)) throw wrongOption("signal", signal, "an AbortSignal");
     this.#decoder = createDecoder({ ...decoderOptions, onEvent: this.#onEvent });
     this.#parse = parse;
     this.#sentinel = sentinel;
@@ -263,6 +263,16 @@ class EventStreamIterator<Data> implements AsyncIterableIterator<DecodedEvent<Da
   }
 }
 
+const rules: Readonly<Record<keyof DecodeEventStreamOptions, Rule>> = {
+  ...decodeRules,
+  parse: aFunction,
+  sentinel: aString,
+  signal: {
+    allows: (value) => isObject(value) && "aborted" in value && "addEventListener" in value,
+    wanted: "an AbortSignal",
+  },
+};
+
 const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined };
 
 function chunksOf(body: unknown): Chunks {
@@ -303,10 +313,6 @@ function chunksOfResponse(response: Response): Chunks {
 function isResponse(value: unknown): value is Response {
   if (!isObject(value) || !("body" in value && "headers" in value)) return false;
   return isObject(value.headers) && "get" in value.headers;
-}
-
-function isAbortSignal(value: unknown): boolean {
-  return isObject(value) && "aborted" in value && "addEventListener" in value;
 }
 
 function isObject(value: unknown): value is object {

@@ -1,3 +1,5 @@
+import { aFunction, aString, checkOptions } from "./check-options.ts";
+import type { Rule } from "./check-options.ts";
 import { SluiceError, show } from "./errors.ts";
 import { TextBuffer } from "./text-buffer.ts";
 
@@ -95,6 +97,25 @@ export function createDecoder(options: DecoderOptions = {}): Decoder {
   return new EventStreamDecoder(options);
 }
 
+const length: Rule = {
+  allows: (value) => value === Infinity || (Number.isSafeInteger(value) && Number(value) > 0),
+  wanted: "a positive integer of UTF-16 code units, or Infinity",
+};
+
+/** What every way to decode has in common. */
+export const decodeRules: Readonly<Record<keyof DecodeOptions, Rule>> = {
+  maxLineLength: length,
+  maxEventLength: length,
+  maxIdLength: length,
+  lastEventId: aString,
+  unfinished: { allows: (value) => value === "discard" || value === "deliver", wanted: '"discard" or "deliver"' },
+  onId: aFunction,
+  onRetry: aFunction,
+  onComment: aFunction,
+};
+
+const decoderRules: Readonly<Record<keyof DecoderOptions, Rule>> = { onEvent: aFunction, ...decodeRules };
+
 const LF = 10;
 const SPACE = 32;
 const COLON = 58;
@@ -141,23 +162,16 @@ class EventStreamDecoder implements Decoder {
   readonly #dataLines = new TextBuffer();
 
   constructor(options: DecoderOptions) {
-    if (typeof options !== "object" || options === null) {
-      throw wrongOption("options", options, "an object, such as { onEvent: … }");
-    }
-    this.#onEvent = callback(options, "onEvent");
-    this.#onId = callback(options, "onId");
-    this.#onRetry = callback(options, "onRetry");
-    this.#onComment = callback(options, "onComment");
-    this.#maxLineLength = limit(options, "maxLineLength", 16 * 1024 * 1024);
-    this.#maxEventLength = limit(options, "maxEventLength", 16 * 1024 * 1024);
-    this.#maxIdLength = limit(options, "maxIdLength", 4096);
-    const { unfinished = "discard", lastEventId = "" } = options;
-    if (unfinished !== "discard" && unfinished !== "deliver") {
-      throw wrongOption("unfinished", unfinished, '"discard" or "deliver"');
-    }
-    if (typeof lastEventId !== "string") throw wrongOption("lastEventId", lastEventId, "a string");
-    this.#deliverUnfinished = unfinished === "deliver";
-    this.lastEventId = lastEventId;
+    checkOptions("Cannot create decoder", options, decoderRules);
+    this.#onEvent = options.onEvent;
+    this.#onId = options.onId;
+    this.#onRetry = options.onRetry;
+    this.#onComment = options.onComment;
+    this.#maxLineLength = options.maxLineLength ?? 16 * 1024 * 1024;
+    this.#maxEventLength = options.maxEventLength ?? 16 * 1024 * 1024;
+    this.#maxIdLength = options.maxIdLength ?? 4096;
+    this.#deliverUnfinished = options.unfinished === "deliver";
+    this.lastEventId = options.lastEventId ?? "";
   }
 
   push(chunk: Uint8Array | ArrayBuffer | string): void {
@@ -438,29 +452,6 @@ function asBytes(chunk: unknown): Uint8Array {
   if (ArrayBuffer.isView(chunk)) return new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength);
   throw new SluiceError("invalid-option", `Cannot decode chunk: expected bytes or a string, got ${show(chunk)}`, {
     option: "chunk",
-  });
-}
-
-function callback<K extends "onEvent" | "onId" | "onRetry" | "onComment">(
-  options: DecoderOptions,
-  name: K,
-): DecoderOptions[K] {
-  const value = options[name];
-  if (value !== undefined && typeof value !== "function") throw wrongOption(name, value, "a function");
-  return value;
-}
-
-function limit(options: DecoderLimits, name: keyof DecoderLimits, byDefault: number): number {
-  const { [name]: value = byDefault } = options;
-  if (!(Number.isSafeInteger(value) && value > 0) && value !== Infinity) {
-    throw wrongOption(name, value, "a positive integer of UTF-16 code units, or Infinity");
-  }
-  return value;
-}
-
-function wrongOption(option: string, value: unknown, wanted: string): SluiceError {
-  return new SluiceError("invalid-option", `Cannot create decoder: ${option} is ${show(value)}; make it ${wanted}`, {
-    option,
   });
 }
 

@@ -65,7 +65,7 @@ export interface Hub {
  * ```
  */
 export function createHub(options: HubOptions = {}): Hub {
-  checkOptions("hub", options, rules);
+  checkOptions("Cannot create hub", options, rules);
   return new StoreHub(options);
 }
 

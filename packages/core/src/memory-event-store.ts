@@ -55,8 +55,8 @@ export interface MemoryStoreOptions {
  * ```
  */
 export function memoryStore(options: MemoryStoreOptions = {}): EventStore {
-  checkOptions("memory store", options, rules);
-  checkOptions("memory store", options.retention ?? {}, retentionRules);
+  checkOptions("Cannot create memory store", options, rules);
+  checkOptions("Cannot create memory store", options.retention ?? {}, retentionRules);
   return new MemoryStore(options);
 }
 

@@ -89,7 +89,7 @@ export interface Settings<Native> extends WriterSettings {
  * @throws {SluiceError} `invalid-option`, with the `option`
  */
 export function resolveOptions<Native>(options: EventStreamOptions<Native>): Settings<Native> {
-  checkOptions("event stream", options, rules);
+  checkOptions("Cannot create event stream", options, rules);
   const { retry = [2000, 4000], headers } = options;
   const fixed = typeof headers === "function" ? undefined : checkHeaders(headers);
   return {

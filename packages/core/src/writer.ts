@@ -148,7 +148,7 @@ export interface Writer {
  * ```
  */
 export function createWriter(sink: Sink, options: WriterOptions = {}): Writer {
-  checkOptions("writer", options, writerRules);
+  checkOptions("Cannot create writer", options, writerRules);
   return new SinkWriter(sink, resolveWriterOptions(options));
 }
 
