@@ -50,13 +50,18 @@ export async function* follow(
     // The bell comes before the first read: what is appended between the two is found by the one, or rings the other.
     await store.watch(channel, bell.ring, leaving.signal);
     let cursor = after;
+    let hint: Slice | undefined;
     for (let isFirst = true; !leaving.signal.aborted; isFirst = false) {
+      // A hint is as good as a read only if it continues the cursor, and if that is an id: "origin" is the same in every
+      // epoch, so that a late hint of a log that has since been dropped would be taken for news.
+      const fits = hint?.from === cursor && cursor !== "origin";
       // The bell is cleared before the read, not after it: what rings meanwhile may be too late for this read.
-      const slice = bell.takeHint(cursor) ?? (await store.read(channel, cursor, { limit, signal: leaving.signal }));
+      if (!fits) bell.clear();
+      const slice = fits && hint ? hint : await store.read(channel, cursor, { limit, signal: leaving.signal });
       cursor = slice.next;
       if (isFirst || slice.events.length > 0 || slice.gap !== undefined || slice.closed) yield slice;
       if (slice.closed) return;
-      if (slice.upToDate) await bell.rung(pollEvery);
+      hint = slice.upToDate ? await bell.rung(pollEvery) : undefined;
     }
   } catch (error) {
     if (!leaving.signal.aborted) throw error;
@@ -66,43 +71,39 @@ export async function* follow(
   }
 }
 
-/** Remembers that it rang, and the last hint: never more than one slice, however long the reader stays away. */
+/**
+ * Remembers that it rang, and no hint: only one that comes while the reader waits, with nothing else left to read, can be
+ * trusted to be the newest. Rings may overtake each other, and a hint that comes too late says "up to date" wrongly.
+ */
 class Bell {
   readonly #leaving: AbortSignal;
   #hasRung = false;
-  #hint: Slice | undefined = undefined;
-  #wake: (() => void) | undefined = undefined;
+  #wake: ((hint?: Slice) => void) | undefined = undefined;
 
   constructor(leaving: AbortSignal) {
     this.#leaving = leaving;
-    leaving.addEventListener("abort", () => this.#wake?.());
+    leaving.addEventListener("abort", () => this.ring());
   }
 
   readonly ring = (hint?: Slice): void => {
-    this.#hasRung = true;
-    this.#hint = hint;
-    this.#wake?.();
+    if (this.#wake === undefined) this.#hasRung = true;
+    else this.#wake(hint);
+    this.#wake = undefined;
   };
 
-  /**
-   * Clears the bell. A hint is as good as a read only if it continues the cursor, and if the cursor is an id: "origin"
-   * is the same in every epoch, so that a late hint of a log that has since been dropped would be taken for news.
-   */
-  takeHint(cursor: Cursor): Slice | undefined {
-    const hint = this.#hint;
+  clear(): void {
     this.#hasRung = false;
-    this.#hint = undefined;
-    return hint?.from === cursor && cursor !== "origin" ? hint : undefined;
   }
 
-  async rung(pollEvery: number | false): Promise<void> {
-    if (this.#hasRung || this.#leaving.aborted) return;
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    await new Promise<void>((resolve) => {
-      this.#wake = resolve;
-      if (pollEvery !== false) timer = setTimeout(resolve, pollEvery);
+  /** @returns the hint, if the bell rings with one after this call */
+  async rung(pollEvery: number | false): Promise<Slice | undefined> {
+    if (this.#hasRung || this.#leaving.aborted) return undefined;
+    return new Promise((resolve) => {
+      const timer = pollEvery === false ? undefined : setTimeout(this.ring, pollEvery);
+      this.#wake = (hint) => {
+        clearTimeout(timer);
+        resolve(hint);
+      };
     });
-    clearTimeout(timer);
-    this.#wake = undefined;
   }
 }
