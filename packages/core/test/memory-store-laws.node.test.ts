@@ -4,7 +4,7 @@ import { memoryStore } from "../src/index.ts";
 
 storeSuite({ make: oneStorePerWorld(memoryStore), modelRuns: Number(process.env["SLUICE_MODEL_RUNS"] ?? 500) });
 
-const interleavings = Number(process.env["SLUICE_INTERLEAVINGS"] ?? 5000);
+const interleavings = Number(process.env["SLUICE_INTERLEAVINGS"] ?? 10_000);
 
 test(`hands over exactly in ${interleavings} different interleavings`, { timeout: 900_000 }, async () => {
   const { runs, distinct } = await exploreInterleavings({ make: memoryStore, count: interleavings });

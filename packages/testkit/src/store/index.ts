@@ -15,3 +15,4 @@ export { follow } from "./follow.ts";
 export type { Follow, FollowOptions } from "./follow.ts";
 export { unreliable, withBellFault } from "./wrap.ts";
 export type { BellFault } from "./wrap.ts";
+export { loopMutants, storeMutants } from "./mutants.ts";

@@ -48,7 +48,10 @@ const KEPT = 5;
  */
 export async function checkModel({ make, runs = 100 }: ModelOptions): Promise<void> {
   for (const maxEvents of [undefined, KEPT]) {
-    const options = { world: `m${Math.floor(Math.random() * 2 ** 40).toString(36)}`, retention: maxEvents ? { maxEvents } : undefined };
+    const options = {
+      world: `m${Math.floor(Math.random() * 2 ** 40).toString(36)}`,
+      retention: maxEvents ? { maxEvents } : undefined,
+    };
     const nodes = { a: await make(options), b: await make(options) };
     let channels = 0;
     try {
@@ -67,6 +70,7 @@ export async function checkModel({ make, runs = 100 }: ModelOptions): Promise<vo
 
 const index = fc.nat({ max: 40 });
 const place: fc.Arbitrary<Place> = fc.oneof(
+  { withCrossShrink: true },
   fc.constantFrom<Place>("origin", "start", "tail"),
   fc.record({ id: index }),
   fc.record({ forgedTagOf: index }),
@@ -159,7 +163,11 @@ class Model {
 
   #verdict(
     events: readonly NewEvent[],
-    { producer, ifTail, close }: { producer: Extract<Command, { append: unknown }>["by"]; ifTail: string | undefined; close: true | undefined },
+    {
+      producer,
+      ifTail,
+      close,
+    }: { producer: Extract<Command, { append: unknown }>["by"]; ifTail: string | undefined; close: true | undefined },
   ): "appended" | "nothing" | "duplicate" | "fenced" | "sequence" | "closed" | "conflict" {
     if (producer !== undefined) {
       const last = this.#producers.get(producer.id);

@@ -14,7 +14,14 @@ export const cursors: Laws = {
     const oldTail = old.at(-1) as EventId;
     await a.drop("c");
     const empty = await b.read("c", oldTail);
-    assert.deepEqual(empty, { from: "origin", events: [], next: "origin", gap: "reset", upToDate: true, closed: false });
+    assert.deepEqual(empty, {
+      from: "origin",
+      events: [],
+      next: "origin",
+      gap: "reset",
+      upToDate: true,
+      closed: false,
+    });
     assert.deepEqual(await b.tails(["c"]), ["origin"]);
     // Shorter than before, as long, and so long that the old numbers have been trimmed.
     for (const count of [2, 4, 94]) {
@@ -105,11 +112,16 @@ export const cursors: Laws = {
     const startedAt = performance.now();
     for (const [cursor, gap] of expected) {
       const slice = await b.read("c", cursor);
-      assert.deepEqual([cursor.slice(0, 60), slice.gap, slice.from, datasOf(slice)], [cursor.slice(0, 60), gap, "origin", ["0", "1", "2"]]);
+      assert.deepEqual(
+        [cursor.slice(0, 60), slice.gap, slice.from, datasOf(slice)],
+        [cursor.slice(0, 60), gap, "origin", ["0", "1", "2"]],
+      );
       const none = await b.read("never", cursor);
       assert.deepEqual([none.gap, none.from, none.next, none.events], [gap, "origin", "origin", []]);
       // As a precondition it is a conflict, like any other place that is not the tail.
-      const code = await a.append("c", numbered(1), { ifTail: cursor }).catch((error: { code?: unknown }) => error.code);
+      const code = await a
+        .append("c", numbered(1), { ifTail: cursor })
+        .catch((error: { code?: unknown }) => error.code);
       assert.equal(code, "conflict");
     }
     assert.ok(performance.now() - startedAt < bench.patience, "cursors that are garbage cost too much");

@@ -38,31 +38,30 @@ export const faults: Laws = {
     await soak.check(nodes.b);
   },
 
-  "law 17: a backend killed and restarted, mid-append and mid-read: cursors continue, and each append takes effect once": async (
-    bench,
-  ) => {
-    const [kill, restart] = [bench.needs("kill"), bench.needs("restart")];
-    const nodes = await bench.open();
-    if (nodes.a.durability === "process") {
-      const { tail } = await nodes.a.append("c", numbered(3));
-      await kill(nodes.world);
-      await restart(nodes.world);
-      await retried(() => nodes.b.append("c", numbered(3)));
-      assert.equal((await nodes.b.read("c", tail)).gap, "reset");
-      return;
-    }
-    const soak = new Soak(bench, nodes, Infinity);
-    const writers = soak.writers();
-    for (let round = 0; round < Number(process.env["SLUICE_KILLS"] ?? 3); round++) {
-      await sleep(50 + Math.random() * 300);
-      await kill(nodes.world);
-      await sleep(Math.random() * 100);
-      await restart(nodes.world);
-    }
-    soak.stop();
-    await bench.within(writers, () => "the writers are not done");
-    await soak.check(nodes.b);
-  },
+  "law 17: a backend killed and restarted, mid-append and mid-read: cursors continue, and each append takes effect once":
+    async (bench) => {
+      const [kill, restart] = [bench.needs("kill"), bench.needs("restart")];
+      const nodes = await bench.open({ retention: { maxEvents: 1_000_000, maxBytes: 1_000_000_000 } });
+      if (nodes.a.durability === "process") {
+        const { tail } = await nodes.a.append("c", numbered(3));
+        await kill(nodes.world);
+        await restart(nodes.world);
+        await retried(() => nodes.b.append("c", numbered(3)));
+        assert.equal((await nodes.b.read("c", tail)).gap, "reset");
+        return;
+      }
+      const soak = new Soak(bench, nodes, Infinity);
+      const writers = soak.writers();
+      for (let round = 0; round < Number(process.env["SLUICE_KILLS"] ?? 3); round++) {
+        await sleep(50 + Math.random() * 300);
+        await kill(nodes.world);
+        await sleep(Math.random() * 100);
+        await restart(nodes.world);
+      }
+      soak.stop();
+      await bench.within(writers, () => "the writers are not done");
+      await soak.check(nodes.b);
+    },
 
   "law 20: a clock that is stepped by an hour changes nothing": async (bench) => {
     const { a, b, world } = await bench.open({ retention: { maxAge: 60_000 }, maxIdle: 120_000 });
@@ -74,7 +73,10 @@ export const faults: Laws = {
         assert.equal((await readAll(b, "c", "origin")).events.length, 4 + i * 3);
       });
       await a.append("c", numbered(1, 4 + i * 3));
-      assert.deepEqual((await readAll(a, "c", "origin")).datas, numbered(5 + i * 3).map(({ data }) => data));
+      assert.deepEqual(
+        (await readAll(a, "c", "origin")).datas,
+        numbered(5 + i * 3).map(({ data }) => data),
+      );
     }
   },
 };
@@ -143,6 +145,7 @@ class Soak {
     this.#written[writer] = written;
     let producer: Producer = { id: `writer ${writer}`, epoch: 0, seq: 0 };
     for (let i = 0; i < this.#count && !this.#stopped; i++) {
+      if (this.#count === Infinity) await sleep(1);
       const events = [{ data: `${writer}.${i}.0` }, { data: `${writer}.${i}.1` }];
       try {
         const sent = producer;
@@ -159,7 +162,7 @@ class Soak {
   /** Reads on from its cursor whenever the store fails it. */
   async #read(node: EventStore): Promise<History> {
     const history = new History("origin");
-    for (let after: Cursor = "origin"; ; ) {
+    for (let after: Cursor = "origin"; ;) {
       try {
         for await (const slice of this.#bench.follow(node, "c", after, { pollEvery: 20 })) {
           history.add(slice);
@@ -206,5 +209,6 @@ async function stepDate(_world: string, ms: number): Promise<void> {
 
 const SteppedDate = new Proxy(RealDate, {
   get: (date, name) => (name === "now" ? () => RealDate.now() + stepped : Reflect.get(date, name)),
-  construct: (date, values: [], target) => Reflect.construct(date, values.length === 0 ? [RealDate.now() + stepped] : values, target),
+  construct: (date, values: [], target) =>
+    Reflect.construct(date, values.length === 0 ? [RealDate.now() + stepped] : values, target),
 });

@@ -11,13 +11,23 @@ export const order: Laws = {
     const { a, b } = await bench.open();
     for (let i = 0; i < 30; i += 3) await (i % 2 === 0 ? a : b).append("c", numbered(3, i));
     const histories = await Promise.all([readAll(a, "c", "origin"), readAll(b, "c", "origin"), readAll(b, "c")]);
-    for (const { datas } of histories) assert.deepEqual(datas, numbered(30).map(({ data }) => data));
+    for (const { datas } of histories)
+      assert.deepEqual(
+        datas,
+        numbered(30).map(({ data }) => data),
+      );
     checkAgreement(histories);
   },
 
   "law 1: upToDate says whether more was stored": async (bench) => {
     const { a } = await bench.open();
-    assert.deepEqual(await a.read("c", "origin"), { from: "origin", events: [], next: "origin", upToDate: true, closed: false });
+    assert.deepEqual(await a.read("c", "origin"), {
+      from: "origin",
+      events: [],
+      next: "origin",
+      upToDate: true,
+      closed: false,
+    });
     await a.append("c", numbered(5));
     const first = await a.read("c", "origin", { limit: 3 });
     assert.deepEqual([datasOf(first), first.upToDate], [["0", "1", "2"], false]);
@@ -55,7 +65,23 @@ export const order: Laws = {
 
   "law 1: channels have nothing to do with each other, whatever their names": async (bench) => {
     const { a, b } = await bench.open();
-    const names = ["c", "C", "c:1", "c*", "c%", "c_", "{c}", "c/../d", "__proto__", "constructor", "ü", "u\u0308", "🌊", "a b", "'"];
+    const names = [
+      "c",
+      "C",
+      "c:1",
+      "c*",
+      "c%",
+      "c_",
+      "{c}",
+      "c/../d",
+      "__proto__",
+      "constructor",
+      "ü",
+      "u\u0308",
+      "🌊",
+      "a b",
+      "'",
+    ];
     for (const [i, name] of names.entries()) await a.append(name, numbered(1, i));
     await b.drop("c*");
     await b.drop("c%");
@@ -79,7 +105,10 @@ export const order: Laws = {
     const ids = (await readAll(a, "c")).events.map(({ id }) => id);
     assert.equal(new Set(ids).size, 120);
     assert.deepEqual(ids.toSorted(), ids);
-    assert.deepEqual(ids.map(seqOf), numbered(120).map((_, i) => i + 1));
+    assert.deepEqual(
+      ids.map(seqOf),
+      numbered(120).map((_, i) => i + 1),
+    );
     assert.ok(new Set(ids.map((id) => id.slice(-4))).size > 60, "appends share their tags: make them with randomTag");
   },
 
@@ -123,7 +152,11 @@ export const order: Laws = {
     const looks = [a, b].map(async (node) => {
       while (!looking.signal.aborted) {
         const slice = await node.read("c", "origin", { limit: size * batches });
-        assert.equal(slice.events.length % size, 0, `a reader sees ${slice.events.length} events of batches of ${size}`);
+        assert.equal(
+          slice.events.length % size,
+          0,
+          `a reader sees ${slice.events.length} events of batches of ${size}`,
+        );
         const [tail = "origin"] = await node.tails(["c"]);
         assert.equal(seqOf(tail) % size, 0, `the tail is ${tail} between batches of ${size}`);
         await nextTurn();

@@ -72,15 +72,25 @@ export const reading: Laws = {
 
   "law 18: a read is bounded, by events and by bytes": async (bench) => {
     const { a } = await bench.open();
-    await a.append("c", Array.from({ length: 20 }, (_, i) => ({ data: String(i).padEnd(10_000) })));
+    await a.append(
+      "c",
+      Array.from({ length: 20 }, (_, i) => ({ data: String(i).padEnd(10_000) })),
+    );
     assert.equal((await a.read("c", "origin", { limit: 1 })).events.length, 1);
     assert.equal((await a.read("c", "origin", { limit: 7 })).events.length, 7);
     const some = (await a.read("c", "origin", { maxBytes: 25_000 })).events.length;
     assert.ok(some >= 1 && some <= 5, `a read of 25,000 bytes has ${some} events of 10,000`);
-    assert.equal((await a.read("c", "origin", { maxBytes: 1 })).events.length, 1, "one event is read whatever its size");
+    assert.equal(
+      (await a.read("c", "origin", { maxBytes: 1 })).events.length,
+      1,
+      "one event is read whatever its size",
+    );
     await a.append("d", numbered(300));
     const slice = await a.read("d", "origin");
-    assert.ok(slice.events.length <= 256 && !slice.upToDate, `a read without a limit has ${slice.events.length} events`);
+    assert.ok(
+      slice.events.length <= 256 && !slice.upToDate,
+      `a read without a limit has ${slice.events.length} events`,
+    );
   },
 
   "law 18: a stalled reader holds one slice, and delays nobody": async (bench) => {
@@ -107,14 +117,21 @@ export const reading: Laws = {
     assert.equal(reads, before, "the store was read for a reader that asks for nothing");
     while (slices.flatMap(({ events }) => events).length < 210) await take();
     await stalled.return?.(undefined);
-    assert.deepEqual(slices.flatMap(({ events }) => events.map(({ data }) => data)), numbered(210).map(({ data }) => data));
+    assert.deepEqual(
+      slices.flatMap(({ events }) => events.map(({ data }) => data)),
+      numbered(210).map(({ data }) => data),
+    );
     assert.ok(slices.slice(0, 3).every(({ events }) => events.length <= 4));
   },
 
   "the doorbell rings at every node, from when `watch` has resolved until its signal aborts": async (bench) => {
     if (bench.options.doorbell === false) throw new SkippedLaw("doorbell is false: the readers of this store poll");
     const { a, b } = await bench.open();
-    for (const [writer, watcher] of [[a, b], [b, a], [a, a]] as const) {
+    for (const [writer, watcher] of [
+      [a, b],
+      [b, a],
+      [a, a],
+    ] as const) {
       const watching = new AbortController();
       let rings = 0;
       await watcher.watch("c", () => void rings++, watching.signal);

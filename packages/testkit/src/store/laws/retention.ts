@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { EventId } from "@sluice/core";
 import { failure, lastOf, numbered, readAll, sleep } from "../bench.ts";
 import type { Nodes } from "../bench.ts";
-import { seqOf } from "../history.ts";
+import { epochOf, seqOf } from "../history.ts";
 import type { Laws } from "./law.ts";
 
 const KEPT = 10;
@@ -20,8 +20,20 @@ export const retention: Laws = {
       assert.deepEqual((await node.read("c", boundary as EventId)).events, start.events);
       assert.equal((await node.read("c", boundary as EventId)).gap, undefined);
       const tail = ids.at(-1) as EventId;
-      assert.deepEqual(await node.read("c", tail), { from: tail, events: [], next: tail, upToDate: true, closed: false });
-      assert.deepEqual(await node.read("c", "tail"), { from: tail, events: [], next: tail, upToDate: true, closed: false });
+      assert.deepEqual(await node.read("c", tail), {
+        from: tail,
+        events: [],
+        next: tail,
+        upToDate: true,
+        closed: false,
+      });
+      assert.deepEqual(await node.read("c", "tail"), {
+        from: tail,
+        events: [],
+        next: tail,
+        upToDate: true,
+        closed: false,
+      });
     }
   },
 
@@ -30,9 +42,18 @@ export const retention: Laws = {
     await a.append("c", numbered(2));
     const ids = (await readAll(a, "c")).events.map(({ id }) => id);
     const { tail } = await a.append("c", numbered(1, 2));
-    await bench.until(async () => (await b.read("c", "start")).events.length === 0, "what is older than maxAge is still there");
+    await bench.until(
+      async () => (await b.read("c", "start")).events.length === 0,
+      "what is older than maxAge is still there",
+    );
     for (const cursor of ["start", "tail", tail]) {
-      assert.deepEqual(await b.read("c", cursor), { from: tail, events: [], next: tail, upToDate: true, closed: false });
+      assert.deepEqual(await b.read("c", cursor), {
+        from: tail,
+        events: [],
+        next: tail,
+        upToDate: true,
+        closed: false,
+      });
     }
     for (const cursor of ["origin", ...ids]) assert.equal((await b.read("c", cursor)).gap, "truncated");
     assert.deepEqual(await a.tails(["c"]), [tail]);
@@ -72,18 +93,30 @@ export const retention: Laws = {
     const { a, b } = await bench.open({ retention: { maxEvents: KEPT } });
     const ids = await fill({ a, b });
     const kept = (await readAll(b, "c")).events;
-    assert.ok(kept.length >= KEPT && kept.length < ids.length, `of ${ids.length} events ${kept.length} are kept, where maxEvents is ${KEPT}`);
-    assert.deepEqual(kept.map(({ id }) => id), ids.slice(-kept.length));
+    assert.ok(
+      kept.length >= KEPT && kept.length < ids.length,
+      `of ${ids.length} events ${kept.length} are kept, where maxEvents is ${KEPT}`,
+    );
+    assert.deepEqual(
+      kept.map(({ id }) => id),
+      ids.slice(-kept.length),
+    );
     // A batch over the limit goes in part: its newest stay.
     const { tail } = await a.append("c", numbered(15 * KEPT, 1000));
     const { events, datas } = await readAll(b, "c");
     assert.equal(lastOf(events).id, tail);
-    assert.deepEqual(datas, numbered(15 * KEPT, 1000).map(({ data }) => data).slice(-datas.length));
+    assert.deepEqual(
+      datas,
+      numbered(15 * KEPT, 1000)
+        .map(({ data }) => data)
+        .slice(-datas.length),
+    );
   },
 
   "law 19: retention removes the oldest first, by bytes, and leaves no holes": async (bench) => {
     const { a, b } = await bench.open({ retention: { maxBytes: 10_000 } });
-    for (let i = 0; i < 100; i++) await (i % 2 === 0 ? a : b).append("c", [{ data: String(i).padEnd(i % 7 === 0 ? 1500 : 400) }]);
+    for (let i = 0; i < 100; i++)
+      await (i % 2 === 0 ? a : b).append("c", [{ data: String(i).padEnd(i % 7 === 0 ? 1500 : 400) }]);
     const { events, slices } = await readAll(b, "c");
     assert.ok(events.length > 0 && events.length < 100, `${events.length} of 100 events are kept`);
     assert.equal(seqOf(slices[0]?.from ?? "origin") + events.length, 100);
@@ -100,6 +133,7 @@ export const retention: Laws = {
     assert.equal((await b.read("c", tail)).gap, "reset");
     const again = await b.append("c", numbered(5));
     assert.equal(seqOf(again.tail), 5);
+    assert.notEqual(epochOf(again.tail), epochOf(tail), "a channel keeps its epoch when it has expired");
     assert.equal((await a.read("c", tail)).gap, "reset");
   },
 };

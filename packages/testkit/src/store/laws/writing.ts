@@ -47,7 +47,10 @@ export const writing: Laws = {
       assert.equal(results.filter(({ duplicate }) => !duplicate).length, 1);
       assert.equal(new Set(results.map(({ tail }) => tail)).size, 1);
     }
-    assert.deepEqual((await readAll(b, "c")).datas, numbered(10).map(({ data }) => data));
+    assert.deepEqual(
+      (await readAll(b, "c")).datas,
+      numbered(10).map(({ data }) => data),
+    );
   },
 
   "law 13: an append that was refused has not used up its number": async (bench) => {
@@ -127,22 +130,21 @@ export const writing: Laws = {
     for (let round = 0; round < 10; round++) {
       const channel = `c${round}`;
       await a.append(channel, numbered(1));
-      const looking = new AbortController();
+      let isOver = false;
       const look = async (): Promise<void> => {
-        for (let turn = 0; !looking.signal.aborted; turn++) {
+        for (let turn = 0; !isOver; turn++) {
           const { events, closed } = await b.read(channel, "origin");
           assert.equal(closed, events.length === 3, `a reader sees ${events.length} of 3 events, closed: ${closed}`);
           await (turn % 2 === 0 ? undefined : sleep(0));
         }
       };
-      const looks = look();
-      const producer = { id: "p", epoch: 0, seq: 0 };
-      const closing = { producer, close: true };
-      const { tail } = await a.append(channel, numbered(2, 1), closing);
-      assert.deepEqual(await b.append(channel, numbered(2, 1), closing), { tail, duplicate: true });
-      await sleep(1);
-      looking.abort();
-      await looks;
+      const close = async (): Promise<void> => {
+        const closing = { producer: { id: "p", epoch: 0, seq: 0 }, close: true };
+        const { tail } = await a.append(channel, numbered(2, 1), closing);
+        assert.deepEqual(await b.append(channel, numbered(2, 1), closing), { tail, duplicate: true });
+        await sleep(1);
+      };
+      await Promise.all([look(), close().finally(() => (isOver = true))]);
     }
   },
 
