@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { formatEventId, parseEventId } from "@sluice/core";
 import type { Cursor, EventStore, NewEvent, Position } from "@sluice/core";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { failure } from "./bench.ts";
 import type { MakeStore } from "./bench.ts";
+import { without } from "./without.ts";
 
 /** A cursor as a command names it: by what has been appended before. */
 type Place =
@@ -77,13 +78,13 @@ const place: fc.Arbitrary<Place> = fc.oneof(
   fc.record({ beyondTailBy: fc.integer({ min: 1, max: 1000 }) }),
   fc.record({ garbage: fc.oneof(fc.string(), fc.stringMatching(/^[a-z0-9]{1,8}\.[a-z][0-9]{1,9}[a-z]{0,4}$/)) }),
 );
-const event: fc.Arbitrary<NewEvent> = fc.record(
+const newEvent: fc.Arbitrary<NewEvent> = fc.record(
   { data: fc.string({ maxLength: 5 }), event: fc.constantFrom("x", "y"), key: fc.constantFrom("k", "l") },
   { requiredKeys: ["data"] },
 );
 const append: fc.Arbitrary<Command> = fc.record(
   {
-    append: fc.array(event, { maxLength: 4 }),
+    append: fc.array(newEvent, { maxLength: 4 }),
     by: fc.record({ id: fc.constantFrom("p", "q"), epoch: fc.nat({ max: 1 }), seq: fc.nat({ max: 3 }) }),
     ifTail: fc.oneof({ weight: 3, arbitrary: fc.constant<Place>("tail") }, { weight: 2, arbitrary: place }),
   },
@@ -94,7 +95,7 @@ const command: fc.Arbitrary<Command> = fc.oneof(
   { weight: 8, arbitrary: fc.record({ read: place, limit: fc.integer({ min: 1, max: 8 }) }) },
   { weight: 2, arbitrary: fc.constant<Command>({ tails: true }) },
   { weight: 1, arbitrary: fc.constant<Command>({ drop: true }) },
-  { weight: 1, arbitrary: fc.record({ append: fc.array(event, { maxLength: 2 }), close: fc.constant<true>(true) }) },
+  { weight: 1, arbitrary: fc.record({ append: fc.array(newEvent, { maxLength: 2 }), close: fc.constant<true>(true) }) },
 );
 const steps: fc.Arbitrary<Step[]> = fc.array(fc.record({ on: fc.constantFrom<"a" | "b">("a", "b"), command }), {
   maxLength: 40,
@@ -217,7 +218,7 @@ class Model {
     const end = from + expected.length;
     const upToDate = end === this.#log.length;
     assert.deepEqual(
-      { ...slice, events: slice.events.map(({ at: _, ...event }) => event) },
+      { ...slice, events: slice.events.map((event) => without(event, "at")) },
       {
         from: this.#log[from - 1]?.id ?? "origin",
         events: expected.map(({ id, event: item }) => ({ ...item, id })),

@@ -32,8 +32,11 @@ export const bellFaults: readonly BellFault[] = ["silent", "doubled", "late", "s
  * import { withBellFault } from "@sluice/testkit";
  *
  * const store = withBellFault(memoryStore(), "silent");
- * await store.watch("news", () => console.assert(false), AbortSignal.timeout(1000));
+ * const watching = new AbortController();
+ * await store.watch("news", () => console.assert(false), watching.signal);
  * await store.append("news", [{ data: "nobody is told" }]);
+ * watching.abort();
+ * await store.close();
  * ```
  */
 export function withBellFault(store: EventStore, fault: BellFault): EventStore {

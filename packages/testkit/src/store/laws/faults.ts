@@ -124,8 +124,8 @@ class Soak {
   }
 
   async check(node: EventStore): Promise<void> {
-    const reading = Promise.all(this.#readers);
-    const histories = await this.#bench.within(reading, () => "the readers have not come to the end");
+    const allRead = Promise.all(this.#readers);
+    const histories = await this.#bench.within(allRead, () => "the readers have not come to the end");
     const all = await retried(() => readAll(node, "c"));
     checkAgreement([...(this.#mayLose ? [] : histories), all]);
     for (const { gaps, datas, slices } of histories) {

@@ -16,7 +16,7 @@ export const reading: Laws = {
     const written = numbered(5).map(({ data }) => data);
     const pause = async (): Promise<void> => {
       if (random() < 0.2) await sleep(1);
-      for (let turns = random() * 6; turns > 0; turns--) await undefined;
+      for (let turns = random() * 6; turns > 0; turns--) await Promise.resolve();
     };
     const write = async (node: typeof a): Promise<void> => {
       for (let i = 0; i < 60; i++) {
