@@ -45,7 +45,9 @@ export class Feed {
   /** The number of the segment that follows a position, for every position of the run. */
   #places = new Map<Position, number>();
   #ended = false;
-  #latest: { readonly from: number; readonly to: number; readonly maxBytes: number; readonly batch: Batch } | undefined = undefined;
+  #latest:
+    | { readonly from: number; readonly to: number; readonly maxBytes: number; readonly batch: Batch }
+    | undefined = undefined;
 
   /** The loop waits for the bell, and has read all that it knows of. */
   #idle = false;
@@ -131,7 +133,7 @@ export class Feed {
     const { store, onError } = this.#context;
     const { signal } = this.#stop;
     let isWatched = false;
-    for (let failures = 0; !signal.aborted; ) {
+    for (let failures = 0; !signal.aborted;) {
       try {
         if (!isWatched) {
           await store.watch(this.#channel, this.#ring, signal);

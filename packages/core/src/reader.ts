@@ -41,7 +41,7 @@ export class Reader {
    */
   async next(maxBytes: number): Promise<Batch | undefined> {
     const { feed, whenStoreFails } = this.#context;
-    for (let failures = 0; !this.#signal.aborted; ) {
+    for (let failures = 0; !this.#signal.aborted;) {
       this.#place ??= this.#findPlace();
       const taken = this.#place === undefined ? undefined : this.#take(this.#place, maxBytes);
       if (taken !== undefined) return taken;
