@@ -1,7 +1,7 @@
 import type { EventStore, Position, Slice } from "./event-store.ts";
 import { liveSegment, segmentsOf } from "./segment.ts";
 import type { Segment } from "./segment.ts";
-import { sleep, startTimer } from "./timer.ts";
+import { sleep } from "./timer.ts";
 
 /** What a feed needs of its hub. */
 export interface FeedContext {
@@ -53,7 +53,7 @@ export class Feed {
   #idle = false;
   #rung = false;
   #wakeLoop: (() => void) | undefined = undefined;
-  readonly #waiting = new Set<() => void>();
+  #waiting = new Set<() => void>();
 
   constructor(channel: string, context: FeedContext) {
     this.#channel = channel;
@@ -100,20 +100,13 @@ export class Feed {
     return batch;
   }
 
-  /** Resolves when there is something new, the signal aborts, or `within` ms have passed. */
-  changed(signal: AbortSignal, within?: number): Promise<void> {
-    return new Promise((resolve) => {
-      const stopTimer = within === undefined ? undefined : startTimer(within, () => done());
-      const done = (): void => {
-        stopTimer?.();
-        this.#waiting.delete(done);
-        signal.removeEventListener("abort", done);
-        resolve();
-      };
-      if (signal.aborted || this.#stop.signal.aborted) return done();
-      this.#waiting.add(done);
-      signal.addEventListener("abort", done);
-    });
+  /** Calls back once, when there is something new. */
+  wait(done: () => void): void {
+    this.#waiting.add(done);
+  }
+
+  forget(done: () => void): void {
+    this.#waiting.delete(done);
   }
 
   /** Makes the loop look into the store: it may have missed a bell. */
@@ -219,7 +212,9 @@ export class Feed {
   }
 
   #notify(): void {
-    for (const done of this.#waiting) done();
+    const waiting = this.#waiting;
+    this.#waiting = new Set();
+    for (const done of waiting) done();
   }
 }
 
