@@ -27,7 +27,9 @@ export default defineConfig({
         items: [
           page("Sources", "/guide/sources"),
           page("The connection", "/guide/connection"),
+          page("Channels", "/guide/channels"),
           page("Resume", "/guide/resume"),
+          page("Stores", "/guide/stores"),
           page("Authorisation", "/guide/authorization"),
           page("Content negotiation", "/guide/content-negotiation"),
           page("HTTP/2, proxies, compression", "/guide/http2-proxies-compression"),

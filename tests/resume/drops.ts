@@ -19,7 +19,10 @@ const LAST = "last";
  *
  * @returns the log, and what each client has made of it
  */
-export async function dropAtRandom(seconds: number, maxEvents: number): Promise<{ log: string[]; histories: Record<string, History> }> {
+export async function dropAtRandom(
+  seconds: number,
+  maxEvents: number,
+): Promise<{ log: string[]; histories: Record<string, History> }> {
   const hub = createHub({ store: memoryStore({ retention: { maxEvents } }), runBytes: 5000 });
   const channel = hub.channel("events");
   const stream = eventStream(channel, { start: "origin", retry: [1, 30] });
@@ -62,7 +65,8 @@ export function flaw(history: History, log: readonly string[]): string | undefin
     }
     const place = log.indexOf(id, next);
     if (place === -1) return `entry ${at}, ${id}, has been seen before, or is no event of the log`;
-    if (place > next && history[at - 1] !== GAP) return `${place - next} events are missing before entry ${at}, and no gap says so`;
+    if (place > next && history[at - 1] !== GAP)
+      return `${place - next} events are missing before entry ${at}, and no gap says so`;
     next = place + 1;
   }
   return next === log.length ? undefined : `the last ${log.length - next} events are missing (${gaps} gaps)`;

@@ -9,7 +9,11 @@ const CLIENTS = 5000;
 const BEHIND = 100;
 
 /** A client that keeps what it was sent, until the event whose data is `until`. */
-function receive(port: number, lastEventId: string | undefined, until: string): Promise<{ ids: string[]; leave(): void }> {
+function receive(
+  port: number,
+  lastEventId: string | undefined,
+  until: string,
+): Promise<{ ids: string[]; leave(): void }> {
   return new Promise((resolve, reject) => {
     const ids: string[] = [];
     const socket = net.connect(port, "127.0.0.1");

@@ -40,5 +40,9 @@ export function eventStream(
   options: EventStreamOptions<ExpressNative> = {},
 ): RequestHandler {
   const responder = createResponder(source, options);
-  return (req, res, next) => respondWith(responder, req, res, { req, res, next });
+  return (req, res, next) => {
+    const answered = respondWith(responder, req, res, { req, res, next });
+    // Express 5 would do this with a promise that is returned; Express 4 would let it float.
+    if (answered instanceof Promise) answered.catch(next);
+  };
 }

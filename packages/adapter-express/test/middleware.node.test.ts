@@ -90,6 +90,20 @@ describe.each([
     expect(client.text).toBe("the page");
   });
 
+  test("an otherwise that rejects reaches the app's error handler, and nothing else", async () => {
+    const app = express();
+    app.get(
+      "/",
+      eventStream(() => [{ data: "hello" }], { otherwise: () => Promise.reject(new Error("no page")) }),
+    );
+    app.use((error: Error, _req: express5.Request, res: express5.Response, _next: express5.NextFunction) => {
+      res.status(503).end(error.message);
+    });
+    const client = await openStream((await serve(app)).url, { headers: { Accept: "text/html" } });
+    await client.ended;
+    expect([client.status, client.text]).toEqual([503, "no page"]);
+  });
+
   test("compression, which no-transform keeps out, is let in by Cache-Control, and delays no event", async () => {
     let take = (): void => {};
     const app = express();

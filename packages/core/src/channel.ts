@@ -1,7 +1,7 @@
 import { encodeFields } from "./encode.ts";
 import { SluiceError, show } from "./errors.ts";
 import { refuseReserved, serializeData } from "./event.ts";
-import type { Cursor, EventId, NewEvent, Position, Producer } from "./event-store.ts";
+import type { EventId, NewEvent, Position, Producer } from "./event-store.ts";
 import type { Reader, Start } from "./reader.ts";
 import type { ChannelItem } from "./segment.ts";
 
@@ -53,7 +53,11 @@ export interface Channel {
 
 /** What a channel needs of its hub. */
 export interface ChannelContext {
-  append(channel: string, events: readonly NewEvent[], options: PublishOptions & { close?: boolean }): Promise<Position>;
+  append(
+    channel: string,
+    events: readonly NewEvent[],
+    options: PublishOptions & { close?: boolean },
+  ): Promise<Position>;
   tail(channel: string): Promise<Position>;
   open(channel: string, start: Start, signal: AbortSignal): Reader;
   serialize(data: unknown): string;
@@ -105,7 +109,9 @@ export class LogChannel implements Channel {
 /** @throws {SluiceError} `invalid-option` for what is no place to begin at */
 export function checkStart(start: unknown): Start {
   const isLast = typeof start === "object" && start !== null && "last" in start;
-  const fits = isLast ? Number.isSafeInteger(start.last) && Number(start.last) > 0 : typeof start === "string" && start !== "";
+  const fits = isLast
+    ? Number.isSafeInteger(start.last) && Number(start.last) > 0
+    : typeof start === "string" && start !== "";
   if (fits) return start as Start;
   throw new SluiceError(
     "invalid-option",
@@ -131,9 +137,13 @@ function toNewEvent(published: PublishedEvent, { serialize, maxEventBytes }: Cha
   if (data === undefined) throw notPublishable(published);
   refuseReserved("event", event);
   if (key !== undefined && (typeof key !== "string" || key.length > 256)) {
-    throw new SluiceError("invalid-field", `Cannot publish: key is ${show(key)}; make it a string of at most 256 characters`, {
-      field: "key",
-    });
+    throw new SluiceError(
+      "invalid-field",
+      `Cannot publish: key is ${show(key)}; make it a string of at most 256 characters`,
+      {
+        field: "key",
+      },
+    );
   }
   const text = serializeData(serialize, data);
   const encoded = encodeFields({ event, data: text, id: undefined, retry: undefined, comment: undefined });
@@ -147,9 +157,13 @@ function toNewEvent(published: PublishedEvent, { serialize, maxEventBytes }: Cha
 }
 
 function notPublishable(value: unknown): SluiceError {
-  return new SluiceError("invalid-field", `Cannot publish: expected an event with data, got ${show(value)}; did you mean { data: … }?`, {
-    field: "data",
-  });
+  return new SluiceError(
+    "invalid-field",
+    `Cannot publish: expected an event with data, got ${show(value)}; did you mean { data: … }?`,
+    {
+      field: "data",
+    },
+  );
 }
 
 // Not a generator: its return() would wait for the next event.

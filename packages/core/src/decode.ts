@@ -97,16 +97,16 @@ export function createDecoder(options: DecoderOptions = {}): Decoder {
   return new EventStreamDecoder(options);
 }
 
-const length: Rule = {
+const lengthLimit: Rule = {
   allows: (value) => value === Infinity || (Number.isSafeInteger(value) && Number(value) > 0),
   wanted: "a positive integer of UTF-16 code units, or Infinity",
 };
 
 /** What every way to decode has in common. */
 export const decodeRules: Readonly<Record<keyof DecodeOptions, Rule>> = {
-  maxLineLength: length,
-  maxEventLength: length,
-  maxIdLength: length,
+  maxLineLength: lengthLimit,
+  maxEventLength: lengthLimit,
+  maxIdLength: lengthLimit,
   lastEventId: aString,
   unfinished: { allows: (value) => value === "discard" || value === "deliver", wanted: '"discard" or "deliver"' },
   onId: aFunction,

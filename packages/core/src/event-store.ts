@@ -2,9 +2,11 @@
 export type EventId = string;
 
 /** A place in a log: behind the event with that id, or `"origin"`, before the first event that was ever appended. */
+// oxlint-disable-next-line typescript/no-redundant-type-constituents -- the literals are for the reader
 export type Position = EventId | "origin";
 
 /** Where to read on from: a position, `"start"` (the first retained event) or `"tail"` (behind the last). */
+// oxlint-disable-next-line typescript/no-redundant-type-constituents -- as above
 export type Cursor = Position | "start" | "tail";
 
 /** An event as it is appended: the log mints the id. */

@@ -1,7 +1,7 @@
 import type { EventStore, Position, Slice } from "./event-store.ts";
 import { liveSegment, segmentsOf } from "./segment.ts";
 import type { Segment } from "./segment.ts";
-import { sleep, startTimer } from "./timer.ts";
+import { sleep } from "./timer.ts";
 
 /** What a feed needs of its hub. */
 export interface FeedContext {
@@ -45,13 +45,15 @@ export class Feed {
   /** The number of the segment that follows a position, for every position of the run. */
   #places = new Map<Position, number>();
   #ended = false;
-  #latest: { readonly from: number; readonly to: number; readonly maxBytes: number; readonly batch: Batch } | undefined = undefined;
+  #latest:
+    | { readonly from: number; readonly to: number; readonly maxBytes: number; readonly batch: Batch }
+    | undefined = undefined;
 
   /** The loop waits for the bell, and has read all that it knows of. */
   #idle = false;
   #rung = false;
   #wakeLoop: (() => void) | undefined = undefined;
-  readonly #waiting = new Set<() => void>();
+  #waiting = new Set<() => void>();
 
   constructor(channel: string, context: FeedContext) {
     this.#channel = channel;
@@ -98,20 +100,13 @@ export class Feed {
     return batch;
   }
 
-  /** Resolves when there is something new, the signal aborts, or `within` ms have passed. */
-  changed(signal: AbortSignal, within?: number): Promise<void> {
-    return new Promise((resolve) => {
-      const stopTimer = within === undefined ? undefined : startTimer(within, () => done());
-      const done = (): void => {
-        stopTimer?.();
-        this.#waiting.delete(done);
-        signal.removeEventListener("abort", done);
-        resolve();
-      };
-      if (signal.aborted || this.#stop.signal.aborted) return done();
-      this.#waiting.add(done);
-      signal.addEventListener("abort", done);
-    });
+  /** Calls back once, when there is something new. */
+  wait(done: () => void): void {
+    this.#waiting.add(done);
+  }
+
+  forget(done: () => void): void {
+    this.#waiting.delete(done);
   }
 
   /** Makes the loop look into the store: it may have missed a bell. */
@@ -131,7 +126,7 @@ export class Feed {
     const { store, onError } = this.#context;
     const { signal } = this.#stop;
     let isWatched = false;
-    for (let failures = 0; !signal.aborted; ) {
+    for (let failures = 0; !signal.aborted;) {
       try {
         if (!isWatched) {
           await store.watch(this.#channel, this.#ring, signal);
@@ -217,7 +212,9 @@ export class Feed {
   }
 
   #notify(): void {
-    for (const done of this.#waiting) done();
+    const waiting = this.#waiting;
+    this.#waiting = new Set();
+    for (const done of waiting) done();
   }
 }
 

@@ -199,7 +199,8 @@ class MemoryStore implements EventStore {
   }
 
   #assertOpen(): void {
-    if (this.#closed) throw new SluiceError("unavailable", "Cannot use memory store: it has been closed; create another");
+    if (this.#closed)
+      throw new SluiceError("unavailable", "Cannot use memory store: it has been closed; create another");
   }
 }
 
@@ -254,7 +255,10 @@ class Log {
       throw new SluiceError("closed", "Cannot append: the channel is closed; drop it to begin anew");
     }
     if (ifTail !== undefined && ifTail !== tail) {
-      throw new SluiceError("conflict", `Cannot append: the tail is ${show(tail)}, not ${show(ifTail)}; read on and decide again`);
+      throw new SluiceError(
+        "conflict",
+        `Cannot append: the tail is ${show(tail)}, not ${show(ifTail)}; read on and decide again`,
+      );
     }
     if (events.length === 0 && !close) return { tail, duplicate: false, changed: false };
     const kept = this.#mint(events);
@@ -336,7 +340,13 @@ class Log {
       const seq = this.#tail.seq + 1;
       const bytes = sizes[index] as number;
       const id = formatEventId({ epoch: this.#epoch, seq, tag });
-      const stored: StoredEvent = { ...(event !== undefined && { event }), data, ...(key !== undefined && { key }), id, at };
+      const stored: StoredEvent = {
+        ...(event !== undefined && { event }),
+        data,
+        ...(key !== undefined && { key }),
+        id,
+        at,
+      };
       this.#events.push({ event: stored, seq, tag, bytes, keptAt });
       this.#bytes += bytes;
       this.#tail = { seq, tag };
@@ -348,12 +358,18 @@ class Log {
   #verdict({ id, epoch, seq }: Producer): Done | undefined {
     const last = this.#producers.get(id);
     if (last !== undefined && epoch < last.epoch) {
-      throw new SluiceError("fenced", `Cannot append: producer ${show(id)} is at epoch ${last.epoch}, this is ${epoch}; another has taken over`);
+      throw new SluiceError(
+        "fenced",
+        `Cannot append: producer ${show(id)} is at epoch ${last.epoch}, this is ${epoch}; another has taken over`,
+      );
     }
     const expected = last === undefined || epoch > last.epoch ? 0 : last.seq + 1;
     if (seq === expected) return undefined;
     if (seq < expected) return last;
-    throw new SluiceError("sequence", `Cannot append: producer ${show(id)} should send seq ${expected}, this is ${seq}; an append is missing`);
+    throw new SluiceError(
+      "sequence",
+      `Cannot append: producer ${show(id)} should send seq ${expected}, this is ${seq}; an append is missing`,
+    );
   }
 
   #remember({ id, epoch, seq }: Producer): void {

@@ -2,7 +2,7 @@ import type { Cursor } from "./event-store.ts";
 import { backoff, liveBatch } from "./feed.ts";
 import type { Batch, Feed } from "./feed.ts";
 import type { Replays } from "./replays.ts";
-import { sleep } from "./timer.ts";
+import { sleep, startTimer } from "./timer.ts";
 
 /** Where a reader without a cursor begins: at the newest, at the oldest that is retained, or so many events back. */
 export type Start = Cursor | { readonly last: number };
@@ -27,11 +27,15 @@ export class Reader {
   /** The number of the next segment, while the reader is within the run. */
   #place: number | undefined = undefined;
   #isLive = false;
+  /** Ends the wait, while there is one. */
+  #interrupt: (() => void) | undefined = undefined;
 
   constructor(context: ReaderContext, start: Start, signal: AbortSignal) {
     this.#context = context;
     this.#cursor = start;
     this.#signal = signal;
+    // Once for the reader, not for each wait, which come by the thousand.
+    signal.addEventListener("abort", () => this.#interrupt?.(), { once: true });
   }
 
   /**
@@ -41,12 +45,12 @@ export class Reader {
    */
   async next(maxBytes: number): Promise<Batch | undefined> {
     const { feed, whenStoreFails } = this.#context;
-    for (let failures = 0; !this.#signal.aborted; ) {
+    for (let failures = 0; !this.#signal.aborted;) {
       this.#place ??= this.#findPlace();
       const taken = this.#place === undefined ? undefined : this.#take(this.#place, maxBytes);
       if (taken !== undefined) return taken;
       if (this.#place !== undefined) {
-        await feed.changed(this.#signal);
+        await this.#untilChanged();
         continue;
       }
       try {
@@ -61,7 +65,7 @@ export class Reader {
       // All that is stored has been read, and the feed is not there yet.
       if (this.#findPlace() !== undefined) continue;
       feed.wake();
-      await feed.changed(this.#signal, LAG);
+      await this.#untilChanged(LAG);
     }
     return undefined;
   }
@@ -80,6 +84,22 @@ export class Reader {
     this.#isLive = true;
     this.#cursor = feed.position;
     return liveBatch(feed.position);
+  }
+
+  /** Until the feed has something new, the reader is stopped, or so many ms have passed. */
+  #untilChanged(within?: number): Promise<void> {
+    const { feed } = this.#context;
+    return new Promise((resolve) => {
+      const done = (): void => {
+        stopTimer?.();
+        feed.forget(done);
+        this.#interrupt = undefined;
+        resolve();
+      };
+      const stopTimer = within === undefined ? undefined : startTimer(within, done);
+      this.#interrupt = done;
+      feed.wait(done);
+    });
   }
 
   #findPlace(): number | undefined {

@@ -68,7 +68,10 @@ async function runChannel<Native>(
   let batch = await within(settings.openTimeout, reader.next(settings.maxWriteBytes), async () => {
     // 200, and a time to come back: for a 5xx a native EventSource would never return.
     await connection.greet();
-    throw new SluiceError("unavailable", `Cannot read channel: the store has not answered for openTimeout (${settings.openTimeout} ms)`);
+    throw new SluiceError(
+      "unavailable",
+      `Cannot read channel: the store has not answered for openTimeout (${settings.openTimeout} ms)`,
+    );
   });
   if (batch === undefined) return "channel";
   const isGap = batch.segments[0]?.item.type === "gap";

@@ -2,8 +2,9 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { memoryStore, parseEventId } from "../src/index.ts";
 import type { Slice, SluiceError } from "../src/index.ts";
 
-const events = (count: number, from = 0): { data: string }[] => Array.from({ length: count }, (_, i) => ({ data: String(from + i) }));
-const datas = ({ events }: Slice): string[] => events.map(({ data }) => data);
+const events = (count: number, from = 0): { data: string }[] =>
+  Array.from({ length: count }, (_, i) => ({ data: String(from + i) }));
+const datas = (slice: Slice): string[] => slice.events.map(({ data }) => data);
 
 test("a read is a contiguous run, in bounds, and says where to go on", async () => {
   const store = memoryStore();
@@ -12,7 +13,13 @@ test("a read is a contiguous run, in bounds, and says where to go on", async () 
   expect([datas(first), first.from, first.upToDate]).toEqual([["0", "1"], "origin", false]);
   const rest = await store.read("c", first.next);
   expect([datas(rest), rest.from, rest.upToDate]).toEqual([["2", "3", "4"], first.next, true]);
-  expect(await store.read("c", rest.next)).toEqual({ from: rest.next, events: [], next: rest.next, upToDate: true, closed: false });
+  expect(await store.read("c", rest.next)).toEqual({
+    from: rest.next,
+    events: [],
+    next: rest.next,
+    upToDate: true,
+    closed: false,
+  });
   expect(datas(await store.read("c", "origin", { maxBytes: 1 }))).toEqual(["0"]);
   expect(rest.events.map(({ id }) => parseEventId(id)?.seq)).toEqual([3, 4, 5]);
 });

@@ -39,7 +39,7 @@ const keepAlive = 5000;
 export const writeDeadline = 500;
 
 /** The same of `/patient`: on the loopback, a kernel says that there is room when megabytes have been read. */
-export const patientWriteDeadline = 1000;
+export const patientWriteDeadline = 2500;
 
 /** The text of the errors that fixtures throw: no client may ever see it. */
 export const secret = "the secret of the server";

@@ -28,8 +28,8 @@ export const flowing: Readonly<Record<string, Behaviour>> = {
 
   "does not cut off a client that reads slowly": async (stage) => {
     const client = await stage.open("/patient");
-    client.readSlowly(65_536, 20);
-    await new Promise((resolve) => setTimeout(resolve, 2.5 * patientWriteDeadline));
+    client.readSlowly(65_536, 15);
+    await new Promise((resolve) => setTimeout(resolve, 1.5 * patientWriteDeadline));
     expect(await stage.records()).toMatchObject([{ finallyRan: false, errors: [] }]);
     expect((await stage.records())[0]?.closed).toBeUndefined();
     expect(client.end).toBeUndefined();

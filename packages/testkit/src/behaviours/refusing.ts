@@ -18,9 +18,11 @@ export const refusing: Readonly<Record<string, Behaviour>> = {
     expect(await stage.records()).toEqual([]);
   },
 
-  "answers OPTIONS with 405 and the methods there are": async (stage) => {
-    const client = await stage.read("/array", { method: "OPTIONS" });
-    expect([client.status, client.headers["allow"]]).toEqual([405, "GET, HEAD, POST"]);
+  "answers OPTIONS, PUT and DELETE with 405 and the methods there are": async (stage) => {
+    for (const method of ["OPTIONS", "PUT", "DELETE"]) {
+      const client = await stage.read("/array", { method });
+      expect([method, client.status, client.headers["allow"]]).toEqual([method, 405, "GET, HEAD, POST"]);
+    }
     expect(await stage.records()).toEqual([]);
   },
 
