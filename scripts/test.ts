@@ -34,6 +34,14 @@ const moreSteps: readonly Step[] = [
         SLUICE_LAW_EVENTS: "1000000",
       }),
   },
+  {
+    name: "hand-over, a hundred thousand interleavings",
+    run: () =>
+      runVitest("node", [vitest], ["--project", "node", "packages/testkit/test/memory-store"], {
+        SLUICE_INTERLEAVINGS: "100000",
+        SLUICE_MODEL_RUNS: "20000",
+      }),
+  },
   ...(globSync("tests/soak/**/*.test.ts", { cwd: root }).length === 0
     ? []
     : [{ name: "soaks", run: () => runVitest("node", [vitest], ["--project", "soak"]) }]),

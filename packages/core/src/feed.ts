@@ -161,13 +161,18 @@ export class Feed {
 
   readonly #ring = (hint?: Slice): void => {
     if (this.#stop.signal.aborted) return;
-    // The fast path: what was rung for continues the run, so nothing need be read.
-    if (this.#idle && hint !== undefined && hint.from === this.position && hint.gap === undefined && hint.upToDate) {
-      this.#append(hint);
-    } else {
-      this.wake();
-    }
+    if (this.#continues(hint)) this.#append(hint);
+    else this.wake();
   };
+
+  /**
+   * The fast path: what was rung for continues the run, so nothing need be read. Not at the origin, which every epoch
+   * has: a hint that comes late, after a drop, would tell of an epoch that is gone.
+   */
+  #continues(hint: Slice | undefined): hint is Slice {
+    if (!this.#idle || hint === undefined || this.position === "origin") return false;
+    return hint.from === this.position && hint.gap === undefined && hint.upToDate;
+  }
 
   #begin({ next }: Slice): void {
     this.position = next;

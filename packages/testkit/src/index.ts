@@ -11,3 +11,22 @@ export type { OpenOptions, StreamClient } from "./client.ts";
 export { selfSigned } from "./self-signed.ts";
 export type { SelfSigned } from "./self-signed.ts";
 export { serveNode } from "./serve-node.ts";
+
+export { storeSuite } from "./store/store-suite.ts";
+export type { StoreSuiteOptions } from "./store/store-suite.ts";
+export type { BenchOptions, MakeOptions, MakeStore, StoreFaults } from "./store/bench.ts";
+export { oneStorePerWorld } from "./store/one-store-per-world.ts";
+
+export { laws } from "./store/laws/index.ts";
+export type { Law, Laws } from "./store/laws/law.ts";
+export { runLaw } from "./store/run-law.ts";
+export { checkModel } from "./store/model.ts";
+export type { ModelOptions } from "./store/model.ts";
+export { exploreInterleavings } from "./store/interleavings.ts";
+export type { Explored, InterleavingOptions } from "./store/interleavings.ts";
+
+export { follow } from "./store/follow.ts";
+export type { Follow, FollowOptions } from "./store/follow.ts";
+export { unreliable, withBellFault } from "./store/wrap.ts";
+export type { BellFault } from "./store/wrap.ts";
+export { loopMutants, storeMutants } from "./store/mutants.ts";

@@ -8,8 +8,8 @@ import {
   runLaw,
   storeMutants,
   withBellFault,
-} from "../src/store/index.ts";
-import type { BenchOptions } from "../src/store/index.ts";
+} from "../src/index.ts";
+import type { BenchOptions } from "../src/index.ts";
 
 /** Law 16 tries others over again, and takes its time. */
 const names = Object.keys(laws).filter((name) => !name.startsWith("law 16"));

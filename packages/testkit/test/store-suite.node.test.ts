@@ -3,8 +3,8 @@ import { stripTypeScriptTypes } from "node:module";
 import { SluiceError } from "@sluice/core";
 import type { EventStore, Retention } from "@sluice/core";
 import { describe, expect, test } from "vitest";
-import { checkModel, exploreInterleavings, laws, oneStorePerWorld, runLaw, storeSuite } from "../src/store/index.ts";
-import type { MakeOptions } from "../src/store/index.ts";
+import { checkModel, exploreInterleavings, laws, oneStorePerWorld, runLaw, storeSuite } from "../src/index.ts";
+import type { MakeOptions } from "../src/index.ts";
 import { override } from "../src/store/wrap.ts";
 
 interface Data {

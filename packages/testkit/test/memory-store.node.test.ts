@@ -1,6 +1,6 @@
+import { memoryStore } from "@sluice/core";
 import { expect, test } from "vitest";
-import { exploreInterleavings, oneStorePerWorld, storeSuite } from "../../testkit/src/store/index.ts";
-import { memoryStore } from "../src/index.ts";
+import { exploreInterleavings, oneStorePerWorld, storeSuite } from "../src/index.ts";
 
 storeSuite({ make: oneStorePerWorld(memoryStore), modelRuns: Number(process.env["SLUICE_MODEL_RUNS"] ?? 500) });
 
