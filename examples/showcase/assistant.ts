@@ -3,8 +3,9 @@ import { eventStream } from "@sluice/adapter-express";
 import type { ExpressNative } from "@sluice/adapter-express";
 import type { Connection, ServerSentEvent } from "@sluice/core";
 import { json, Router } from "express";
-import type { ErrorRequestHandler, RequestHandler } from "express";
-import { counted } from "./facts.ts";
+import type { RequestHandler } from "express";
+import { explainBadBody } from "./bad-body.ts";
+import { whileOpen } from "./facts.ts";
 import type { Facts } from "./facts.ts";
 import type { LanguageModel } from "./ngram.ts";
 import { ModelError } from "./openai.ts";
@@ -68,7 +69,10 @@ export function assistantRouter(model: LanguageModel, facts: Facts, shutdown: Ab
     explainBadBody,
     checkPrompt,
     hasRoom,
-    eventStream((connection) => counted(facts, connection, answer(connection))),
+    eventStream((connection) => {
+      whileOpen(facts, connection);
+      return answer(connection);
+    }),
   );
   router.get("/:id", (req, res) => {
     const generation = generations.get(req.params.id);
@@ -102,10 +106,4 @@ const checkPrompt: RequestHandler = (req, res, next) => {
       .json({ error: `The prompt has ${prompt.length} characters; ${LONGEST_PROMPT} are the most.` });
   }
   next();
-};
-
-/** What the body parser refuses: no JSON, or too much of it. */
-const explainBadBody: ErrorRequestHandler = (error: unknown, _req, res, _next) => {
-  const isTooLarge = typeof error === "object" && error !== null && "status" in error && error.status === 413;
-  res.status(isTooLarge ? 413 : 400).json({ error: isTooLarge ? "The body is too large." : "The body is not JSON." });
 };

@@ -1,13 +1,13 @@
 import { randomBytes } from "node:crypto";
 import { EventEmitter, once } from "node:events";
-import type { Socket } from "node:net";
 import { eventStream } from "@sluice/adapter-express";
 import type { ServerSentEvent } from "@sluice/core";
 import { Router } from "express";
 import type { RequestHandler } from "express";
-import { counted } from "./facts.ts";
+import { whileOpen } from "./facts.ts";
 import type { Facts } from "./facts.ts";
 import { hashTree } from "./hashing.ts";
+import type { Lines } from "./lines.ts";
 
 const MOST_AT_ONCE = 4;
 const MOST_REMEMBERED = 20;
@@ -17,6 +17,7 @@ export interface JobsOptions {
   readonly root: string;
   /** How long a job takes about it. */
   readonly seconds: number;
+  readonly lines: Lines;
   readonly facts: Facts;
   readonly shutdown: AbortSignal;
 }
@@ -27,7 +28,7 @@ export interface JobsOptions {
  * A job writes a log and knows nothing of who reads it; a stream is a reader of that log. So it makes no difference to
  * the job when a connection drops, and the next connection goes on where the last event ID says.
  */
-export function jobsRouter({ root, seconds, facts, shutdown }: JobsOptions): Router {
+export function jobsRouter({ root, seconds, lines, facts, shutdown }: JobsOptions): Router {
   const jobs = new Map<string, Job>();
 
   const start: RequestHandler = (req, res) => {
@@ -52,11 +53,8 @@ export function jobsRouter({ root, seconds, facts, shutdown }: JobsOptions): Rou
     next();
   };
 
-  const follow: RequestHandler<{ id: string }> = (req, res, next) => {
-    const { sockets, connections } = jobOf(res);
-    const { socket } = req;
-    sockets.add(socket);
-    res.on("close", () => sockets.delete(socket));
+  const countTurnedAway: RequestHandler<{ id: string }> = (_req, res, next) => {
+    const { connections } = jobOf(res);
     res.on("finish", () => {
       if (res.statusCode === 204) connections.turnedAway++;
     });
@@ -72,32 +70,27 @@ export function jobsRouter({ root, seconds, facts, shutdown }: JobsOptions): Rou
   router.get(
     "/:id/events",
     find,
-    follow,
+    lines.hold(keyOf),
+    countTurnedAway,
     eventStream(
       (connection) => {
         const job = jobOf(connection.native.res);
         const { lastEventId, resume, signal } = connection;
         job.connections.opened++;
         if (resume === "resumed") job.connections.resumed++;
-        return counted(facts, connection, job.read(lastEventId, signal));
+        whileOpen(facts, connection);
+        return job.read(lastEventId, signal);
       },
       { retry: 1000 },
     ),
   );
-  router.post("/:id/drop", find, (_req, res) => {
-    const { sockets } = jobOf(res);
-    const dropped = sockets.size;
-    // As rude as the network can be: no last chunk, no FIN, a reset.
-    for (const socket of sockets) socket.resetAndDestroy();
-    res.json({ dropped });
-  });
+  router.post("/:id/drop", find, (req, res) => void res.json({ dropped: lines.cut(keyOf(req)) }));
   return router;
 }
 
 class Job {
   /** What has happened; an event's id is its place, counted from 1. Bounded, as the steps of `hashTree` are. */
   readonly log: ServerSentEvent[] = [];
-  readonly sockets = new Set<Socket>();
   readonly connections = { opened: 0, resumed: 0, turnedAway: 0 };
   state: "running" | "finished" | "failed" = "running";
 
@@ -154,6 +147,11 @@ class Job {
     const position = Number(lastEventId);
     return position <= this.log.length ? position : 0;
   }
+}
+
+/** For who may cut the streams of a job. */
+function keyOf({ params }: { readonly params: { readonly id: string } }): string {
+  return `job ${params.id}`;
 }
 
 function jobOf(res: { readonly locals: Record<string, unknown> }): Job {

@@ -8,15 +8,32 @@ import type { RequestHandler } from "express";
 const HERE = import.meta.dirname;
 
 const FONTS: Readonly<Record<string, string>> = {
-  "geist.woff2": "@fontsource-variable/geist/files/geist-latin-wght-normal.woff2",
-  "geist-mono.woff2": "@fontsource-variable/geist-mono/files/geist-mono-latin-wght-normal.woff2",
-  "newsreader.woff2": "@fontsource-variable/newsreader/files/newsreader-latin-opsz-normal.woff2",
-  "newsreader-italic.woff2": "@fontsource-variable/newsreader/files/newsreader-latin-opsz-italic.woff2",
+  "geist.woff2": import.meta.resolve("@fontsource-variable/geist/files/geist-latin-wght-normal.woff2"),
+  "geist-mono.woff2": import.meta.resolve("@fontsource-variable/geist-mono/files/geist-mono-latin-wght-normal.woff2"),
+  "newsreader.woff2": import.meta.resolve("@fontsource-variable/newsreader/files/newsreader-latin-opsz-normal.woff2"),
+  "newsreader-italic.woff2": import.meta
+    .resolve("@fontsource-variable/newsreader/files/newsreader-latin-opsz-italic.woff2"),
 };
 
-const SOURCES: readonly string[] = ["server.ts", "assistant.ts", "ngram.ts", "openai.ts", "jobs.ts", "hashing.ts"];
+const CHART: Readonly<Record<string, string>> = {
+  "uplot.js": import.meta.resolve("uplot/dist/uPlot.iife.min.js"),
+  "uplot.css": import.meta.resolve("uplot/dist/uPlot.min.css"),
+};
 
-/** The page, its fonts, and what it imports: Sluice itself. Everything comes from here, nothing from elsewhere. */
+const SOURCES: readonly string[] = [
+  "server.ts",
+  "quiz.ts",
+  "quiz-questions.ts",
+  "machine.ts",
+  "lines.ts",
+  "assistant.ts",
+  "ngram.ts",
+  "openai.ts",
+  "jobs.ts",
+  "hashing.ts",
+];
+
+/** The page, its fonts, its chart, and what it imports: Sluice itself. Everything comes from here, nothing from elsewhere. */
 export function pageRouter(): Router {
   const router = Router();
   router.use(
@@ -26,18 +43,24 @@ export function pageRouter(): Router {
     }),
   );
   router.get("/sluice/:file", serveModule);
-  router.get("/fonts/:file", (req, res, next) => {
-    const name = Object.hasOwn(FONTS, req.params.file) ? FONTS[req.params.file] : undefined;
-    if (name === undefined) return next();
-    const path = fileURLToPath(import.meta.resolve(name));
-    // With a root, so that a folder above it may begin with a dot, as those of package managers do.
-    res.sendFile(basename(path), { root: dirname(path), maxAge: "1d" });
-  });
+  router.get("/fonts/:file", servePackaged(FONTS));
+  router.get("/chart/:file", servePackaged(CHART));
   router.get("/source/:file", (req, res, next) => {
     if (!SOURCES.includes(req.params.file)) return next();
     res.type("text/plain").sendFile(req.params.file, { root: HERE, cacheControl: false });
   });
   return router;
+}
+
+/** Serves files of packages that this one depends on, under names of its own. */
+function servePackaged(files: Readonly<Record<string, string>>): RequestHandler<{ file: string }> {
+  return (req, res, next) => {
+    const url = Object.hasOwn(files, req.params.file) ? files[req.params.file] : undefined;
+    if (url === undefined) return next();
+    const path = fileURLToPath(url);
+    // With a root, so that a folder above it may begin with a dot, as those of package managers do.
+    res.sendFile(basename(path), { root: dirname(path), maxAge: "1d" });
+  };
 }
 
 const CORE = dirname(fileURLToPath(import.meta.resolve("@sluice/core")));

@@ -1,29 +1,38 @@
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { join, resolve } from "node:path";
+import { createHub } from "@sluice/core";
 import express from "express";
 import type { ErrorRequestHandler } from "express";
 import { assistantRouter } from "./assistant.ts";
-import { createFacts, factsRouter } from "./facts.ts";
+import { createFacts } from "./facts.ts";
 import { jobsRouter } from "./jobs.ts";
+import { Lines, pagesRouter } from "./lines.ts";
 import { listen, stopOnSignal } from "./listen.ts";
+import { machineRouter } from "./machine.ts";
 import { trainNgramModel } from "./ngram.ts";
 import type { LanguageModel } from "./ngram.ts";
 import { createOpenAiModel } from "./openai.ts";
 import { pageRouter, securityHeaders } from "./page.ts";
+import { quizRouter } from "./quiz.ts";
 
 const { env } = process;
 const closing = new AbortController();
 const shutdown = closing.signal;
 const facts = createFacts();
+const lines = new Lines();
+const hub = createHub();
 const model = await chooseModel();
 
 const app = express();
 app.disable("x-powered-by");
 app.use(securityHeaders);
+app.use("/quiz", await quizRouter({ hub, lines, facts, seconds: duration("SHOWCASE_QUIZ_SECONDS", 20), shutdown }));
+app.use("/machine", machineRouter({ hub, lines, facts, shutdown }));
+app.use("/pages", pagesRouter(lines));
 app.use("/assistant", assistantRouter(model, facts, shutdown));
-app.use("/jobs", jobsRouter({ root: resolve(import.meta.dirname, "../.."), seconds: jobSeconds(), facts, shutdown }));
-app.use("/facts", factsRouter(facts, shutdown));
+const root = resolve(import.meta.dirname, "../..");
+app.use("/jobs", jobsRouter({ root, seconds: duration("SHOWCASE_JOB_SECONDS", 14), lines, facts, shutdown }));
 app.use(pageRouter());
 app.use((_req, res) => void res.status(404).json({ error: "There is nothing here." }));
 app.use(((error: unknown, _req, res, next) => {
@@ -35,12 +44,16 @@ app.use(((error: unknown, _req, res, next) => {
 const server = createServer(app);
 const url = await listen(server, { host: env["HOST"], port: env["PORT"] });
 stopOnSignal(server, closing);
+// Whoever reads a channel comes to the end of its stream, and looks for the next server.
+shutdown.addEventListener("abort", () => void hub.close());
 
 console.log(`
   Sluice  ${url}
 
-  The assistant speaks as ${model.name}. The same two streams, without a browser:
+  The assistant speaks as ${model.name}. The same four streams, without a browser:
 
+    curl -N ${url}/quiz/events
+    curl -N ${url}/machine/events
     curl -N ${url}/assistant -H 'Content-Type: application/json' -d '{"prompt": "What is pride?"}'
     curl -NL -d '' ${url}/jobs
 
@@ -55,7 +68,7 @@ async function chooseModel(): Promise<LanguageModel> {
   return trainNgramModel("a small n-gram model of Pride and Prejudice", book);
 }
 
-function jobSeconds(): number {
-  const seconds = Number(env["SHOWCASE_JOB_SECONDS"]);
-  return seconds > 0 && seconds < 3600 ? seconds : 14;
+function duration(name: string, usual: number): number {
+  const seconds = Number(env[name]);
+  return seconds > 0 && seconds < 3600 ? seconds : usual;
 }

@@ -1,11 +1,15 @@
 import { startAssistant } from "./assistant.js";
-import { startFacts } from "./facts.js";
+import { startConnections } from "./connections.js";
 import { startJob } from "./job.js";
+import { startMachine } from "./machine.js";
 import { byId } from "./page.js";
+import { startQuiz } from "./quiz.js";
 
+const journal = startConnections();
+startQuiz(journal);
+startMachine(journal);
 startAssistant();
 startJob();
-startFacts();
 
 for (const button of document.querySelectorAll("[data-copy]")) {
   button.addEventListener("click", async () => {

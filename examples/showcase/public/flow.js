@@ -1,17 +1,25 @@
 import { byId } from "./page.js";
 
+/** How often a line moves on, in ms. */
+const STEP = matchMedia("(prefers-reduced-motion: reduce)").matches ? 1000 : 80;
+
 /**
  * Draws a stream as it was: one mark for each event, at the moment it arrived. A break in the connection is a break in the
  * line, and what is caught up afterwards stands in a colour of its own.
+ *
+ * A stream that has an end is drawn whole, about `expectedMs` wide; one that moves shows the last `expectedMs` of itself.
  */
-export function createFlow(id, expectedMs) {
+export function createFlow(id, expectedMs, { isMoving = false } = {}) {
   const canvas = byId(id);
   const context = canvas.getContext("2d");
   let startedAt = 0;
   let endedAt;
   /** Each with `at` in ms since the start, and a `kind`: "event", "caught-up", "cut" or "end". */
   let marks = [];
+  /** Whether it was cut before the first of them. */
+  let wasCut = false;
   let frame = 0;
+  let step = 0;
 
   const draw = () => {
     frame = 0;
@@ -32,10 +40,12 @@ export function createFlow(id, expectedMs) {
     if (startedAt === 0) return;
 
     const now = endedAt ?? performance.now() - startedAt;
-    const span = Math.max(expectedMs, now * 1.04);
-    const x = (at) => (at / span) * (width - 4) + 2;
-    let isCut = false;
-    let from = 0;
+    const span = isMoving ? expectedMs : Math.max(expectedMs, now * 1.04);
+    const start = isMoving ? Math.max(0, now - span) : 0;
+    const x = (at) => (Math.max(0, at - start) / span) * (width - 4) + 2;
+    if (isMoving) forget(start);
+    let isCut = wasCut;
+    let from = start;
     const line = (to) => {
       if (!isCut) context.fillRect(x(from), middle - 1, x(to) - x(from), 2);
     };
@@ -54,7 +64,18 @@ export function createFlow(id, expectedMs) {
       context.fillStyle = kind === "event" ? colour("--water") : kind === "end" ? colour("--ink") : colour("--rust");
       context.fillRect(x(at) - 0.75, middle - (height * tall) / 2, kind === "event" ? 1.5 : 2, height * tall);
     }
-    if (endedAt === undefined) schedule();
+    if (isMoving) step ||= setTimeout(moveOn, STEP);
+    else if (endedAt === undefined) schedule();
+  };
+  const moveOn = () => {
+    step = 0;
+    schedule();
+  };
+  const forget = (before) => {
+    while (marks.length > 0 && marks[0].at < before) {
+      const { kind } = marks.shift();
+      if (kind === "cut" || kind === "open") wasCut = kind === "cut";
+    }
   };
   const schedule = () => {
     frame ||= requestAnimationFrame(draw);
@@ -71,6 +92,8 @@ export function createFlow(id, expectedMs) {
       startedAt = performance.now();
       endedAt = undefined;
       marks = [];
+      // Until it is open, nothing flows.
+      wasCut = isMoving;
       schedule();
     },
     mark(kind) {

@@ -1,4 +1,5 @@
 import { createFlow } from "./flow.js";
+import { createJournal } from "./journal.js";
 import { byId, count, seconds, show, tell } from "./page.js";
 import { createWire } from "./wire.js";
 
@@ -33,7 +34,8 @@ export function startJob() {
 
 function follow({ id, events }, wire, flow, onOver) {
   const startedAt = performance.now();
-  const journal = startJournal(startedAt);
+  const journal = createJournal("job-journal", () => seconds(performance.now() - startedAt));
+  journal.clear();
   const account = { last: 0, lost: 0, repeated: 0, cuts: 0, resumes: 0 };
   let percent = 0;
   let isConnected = false;
@@ -204,27 +206,6 @@ function clear() {
   show("job-percent", "0");
   show("job-file", "Listing the files…");
   tell(STATUS, "live", "Connecting…");
-}
-
-function startJournal(startedAt) {
-  const list = byId("job-journal");
-  list.replaceChildren();
-  return {
-    /** Backticks in the text set code apart. */
-    write(kind, words) {
-      const entry = document.createElement("li");
-      entry.dataset.kind = kind;
-      const time = document.createElement("time");
-      time.textContent = seconds(performance.now() - startedAt);
-      const text = document.createElement("span");
-      for (const [index, part] of words.split("`").entries()) {
-        const isCode = index % 2 === 1;
-        text.append(isCode ? Object.assign(document.createElement("code"), { textContent: part }) : part);
-      }
-      entry.append(time, text);
-      list.append(entry);
-    },
-  };
 }
 
 function megabytes(bytes) {

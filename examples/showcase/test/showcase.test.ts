@@ -265,15 +265,20 @@ describe("the server", () => {
     }
   });
 
-  test("tells its facts when they change", async () => {
-    const facts = await openStream(`${showcase.url}/facts`);
-    const before = (await facts.next())?.data ?? {};
+  test("tells its facts with each sample of the machine", async () => {
+    const machine = await openStream(`${showcase.url}/machine/events`);
+    const isSample = ({ event }: Frame): boolean => event === "sample";
+    const factsOf = (frames: readonly Frame[]): Record<string, number> =>
+      frames.at(-1)?.data["facts"] as Record<string, number>;
+    const before = factsOf(await machine.until(isSample));
     const stream = await ask(showcase.url, "What is pride?");
     await stream.until(({ event }) => event === "token");
-    const during = await facts.until(({ data }) => Number(data["openStreams"]) > Number(before["openStreams"]));
-    expect(Number(during.at(-1)?.data["tokensGenerated"])).toBeGreaterThan(Number(before["tokensGenerated"]));
+    const during = await machine.until(
+      (frame) => isSample(frame) && Number(factsOf([frame])["openStreams"]) > Number(before["openStreams"]),
+    );
+    expect(factsOf(during)["tokensGenerated"]).toBeGreaterThan(Number(before["tokensGenerated"]));
     stream.leave();
-    facts.leave();
+    machine.leave();
   });
 
   test.each(["SIGINT", "SIGTERM"] as const)(
@@ -282,8 +287,9 @@ describe("the server", () => {
       const own = await startOwn({ SHOWCASE_JOB_SECONDS: "600" });
       const job = await openStream(own.url + (await startJob(own.url)).events);
       const answer = await ask(own.url, "What is pride?");
-      const facts = await openStream(`${own.url}/facts`);
-      await Promise.all([job.next(), answer.until(({ event }) => event === "token"), facts.next()]);
+      const quiz = await openStream(`${own.url}/quiz/events`);
+      const machine = await openStream(`${own.url}/machine/events`);
+      await Promise.all([job.next(), answer.until(({ event }) => event === "token"), quiz.next(), machine.next()]);
       const askedAt = performance.now();
       const exit = own.stop(signal);
       expect((await job.until(() => false)).map(({ event }) => event).slice(-2)).toEqual(["failed", "sluice.end"]);
@@ -291,8 +297,11 @@ describe("the server", () => {
         event: "problem",
         data: { message: expect.stringContaining("shutting down") },
       });
-      await facts.until(() => false);
-      expect([job.isComplete, answer.isComplete, facts.isComplete]).toEqual([true, true, true]);
+      // A channel has not ended, only the hub: nothing says so, and whoever reads will look for the next server.
+      for (const stream of [quiz, machine]) {
+        expect((await stream.until(() => false)).map(({ event }) => event)).not.toContain("sluice.end");
+      }
+      expect([job, answer, quiz, machine].map(({ isComplete }) => isComplete)).toEqual([true, true, true, true]);
       expect(await exit).toBe(0);
       expect(performance.now() - askedAt).toBeLessThan(2000);
       expect(own.output()).not.toMatch(/error|warning/i);

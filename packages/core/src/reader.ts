@@ -53,6 +53,7 @@ export class Reader {
         await this.#untilChanged();
         continue;
       }
+      const before = feed.position;
       try {
         const read = await this.#read(maxBytes);
         failures = 0;
@@ -62,8 +63,8 @@ export class Reader {
         await sleep(backoff(failures++), this.#signal);
         continue;
       }
-      // All that is stored has been read, and the feed is not there yet.
-      if (this.#findPlace() !== undefined) continue;
+      // All that was stored has been read, and the feed is not there yet; or it has come further meanwhile.
+      if (this.#findPlace() !== undefined || feed.position !== before) continue;
       feed.wake();
       await this.#untilChanged(LAG);
     }

@@ -73,7 +73,11 @@ async function runChannel<Native>(
       `Cannot read channel: the store has not answered for openTimeout (${settings.openTimeout} ms)`,
     );
   });
-  if (batch === undefined) return "channel";
+  if (batch === undefined) {
+    // The hub is closing: also a client that has just come is answered with a stream, and so comes back.
+    void connection.greet();
+    return "channel";
+  }
   const isGap = batch.segments[0]?.item.type === "gap";
   void connection.greet(isGap ? "gap" : connection.resume === "fresh" ? "fresh" : "resumed");
   while (batch !== undefined) {

@@ -331,6 +331,33 @@ describe("eventStream of a channel", () => {
     await fromOrigin.leave();
   });
 
+  test("opens at once while something is published, wherever the client resumes", async () => {
+    for (let turns = 0; turns < 8; turns++) {
+      const { channel } = setUp();
+      const id = await channel.publish({ data: "before" });
+      const startedAt = performance.now();
+      const connecting = connect(channel, { lastEventId: id });
+      for (let turn = 0; turn < turns; turn++) await Promise.resolve();
+      await channel.publish({ data: "meanwhile" });
+      const client = await connecting;
+      expect((await client.until("meanwhile")).map(({ data }) => data).filter((data) => data !== "{}")).toEqual([
+        "meanwhile",
+      ]);
+      expect(performance.now() - startedAt).toBeLessThan(500);
+      await client.leave();
+    }
+  });
+
+  test("answers a client that comes as the hub closes with a stream, so that it comes back", async () => {
+    const { hub, channel } = setUp();
+    const answering = eventStream(channel, { retry: 5 })(new Request("http://localhost/"));
+    const closing = hub.close();
+    const response = await answering;
+    expect([response.status, response.headers.get("Content-Type")]).toEqual([200, "text/event-stream; charset=utf-8"]);
+    expect(await response.text()).toBe(": \nretry: 5\n\n");
+    await closing;
+  });
+
   test("tells a gap in the header and as an event, and echoes nothing", async () => {
     const { channel } = setUp();
     await channel.publish({ data: "kept" });

@@ -1,0 +1,22 @@
+import { PAGE } from "./channel.js";
+import { createJournal } from "./journal.js";
+import { byId } from "./page.js";
+
+/** The strip between the panels: what becomes of this page's connections, and the button that cuts them. */
+export function startConnections() {
+  const journal = createJournal("journal", () => new Date().toLocaleTimeString("en-GB"), { newestFirst: true });
+  const button = byId("cut-button");
+  button.addEventListener("click", async () => {
+    button.disabled = true;
+    try {
+      const response = await fetch(`/pages/${PAGE}/cut`, { method: "POST" });
+      const { cut } = await response.json();
+      // What comes of it is seen where it matters: at this end of the streams.
+      if (cut === 0) journal.write("plain", "There was no connection to cut.");
+    } catch {
+      journal.write("cut", "The server cannot be reached: there is nothing to cut.");
+    }
+    setTimeout(() => (button.disabled = false), 500);
+  });
+  return journal;
+}

@@ -1,0 +1,53 @@
+import { followChannel } from "./channel.js";
+import { createChart } from "./chart.js";
+import { showFacts } from "./facts.js";
+import { show, tell } from "./page.js";
+
+const STATUS = "machine-status";
+
+/** Panel two: the machine that serves this page, second by second. */
+export function startMachine(journal) {
+  const chart = createChart("machine-chart", "machine-legend");
+  show("machine-curl", `curl -N ${location.origin}/machine/events`);
+
+  followChannel({
+    name: "machine",
+    path: "/machine/events",
+    types: ["sample"],
+    journal,
+    receive: (_type, sample) => {
+      chart.add(sample);
+      showFigures(sample);
+      showFacts(sample.facts);
+      const { rested } = sample;
+      if (rested !== undefined) {
+        tell(
+          STATUS,
+          "quiet",
+          `Nobody was reading for ${duration(rested)}, so nothing was sampled: the gap in the chart.`,
+        );
+      }
+    },
+    onBreak: (reason) => {
+      chart.breakOff(reason === "reset" ? "restart" : "gone");
+      tell(STATUS, "bad", "The server was restarted. What it had measured before is gone with it; the gap is where.");
+    },
+    onState: (tone) => {
+      showFacts(undefined, tone !== "live");
+      if (tone === "live") tell(STATUS, "live", "A sample each second, while anybody reads.");
+      else tell(STATUS, "bad", "Disconnected. What is shown is the past.");
+    },
+  });
+}
+
+function showFigures({ load, cores, loopDelay, rss, memoryUsed }) {
+  show("machine-load", `${load.toFixed(2)} / ${cores}`);
+  show("machine-memory", `${(memoryUsed / 2 ** 30).toFixed(1)} GB`);
+  show("machine-loop", `${loopDelay.toFixed(1)} ms`);
+  show("machine-rss", `${Math.round(rss / 2 ** 20)} MB`);
+}
+
+function duration(ms) {
+  const seconds = Math.round(ms / 1000);
+  return seconds < 90 ? `${seconds} s` : `${Math.round(seconds / 60)} min`;
+}
