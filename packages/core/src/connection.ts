@@ -103,7 +103,7 @@ export class LiveConnection<Native> implements Connection<Native> {
    */
   greet(resumed?: ResumeOutcome): Promise<void> {
     const open = this.#open;
-    if (open === undefined) return this.#greeted;
+    if (open === undefined || this.reason !== undefined) return this.#greeted;
     this.#open = undefined;
     try {
       open(resumed);

@@ -103,8 +103,8 @@ async function answer<Native>(
       connection.startAging(verdict.expiresAt);
     });
     const ended = await runSource(source, connection, settings, (error) => reportUnlessOver(error, connection));
-    if (ended === "source" && endsForGood) connection.sayEnd();
-    connection.end("finished");
+    if (ended === "finished" && endsForGood) connection.sayEnd();
+    connection.end(ended === "drained" ? "drained" : "finished");
   } catch (error) {
     reportUnlessOver(error, connection);
     void connection.greet();

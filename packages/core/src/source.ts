@@ -40,14 +40,14 @@ export function checkSource(source: unknown): void {
  * Runs the source of one connection to its end.
  *
  * @param onCleanupError told what stopping threw
- * @returns whether the source had no more, or its channel was closed, which has told the client already
+ * @returns how it ended
  */
 export async function runSource<Native>(
   source: Source<Native>,
   connection: LiveConnection<Native>,
   settings: Settings<Native>,
   onCleanupError: (error: unknown) => void,
-): Promise<"source" | "channel"> {
+): Promise<SourceEnd> {
   const produced = typeof source === "function" ? source(connection) : source;
   // A channel's headers tell how the resume went; all other sources' leave at once.
   if (produced instanceof LogChannel) return runChannel(produced, connection, settings);
@@ -55,15 +55,18 @@ export async function runSource<Native>(
   const awaited = await produced;
   if (awaited instanceof LogChannel) return runChannel(awaited, connection, settings);
   if (awaited !== undefined) await runSequence(awaited, connection, onCleanupError);
-  return "source";
+  return "finished";
 }
+
+/** `finished`: it had no more. `sealed`: its channel is closed, and has told the client so. `drained`: the hub is closing. */
+export type SourceEnd = "finished" | "sealed" | "drained";
 
 /** A channel: what its reader takes is what the connection writes. */
 async function runChannel<Native>(
   channel: LogChannel,
   connection: LiveConnection<Native>,
   settings: Settings<Native>,
-): Promise<"channel"> {
+): Promise<SourceEnd> {
   const reader = channel.open(startOf(connection, settings.start), connection.signal);
   let batch = await within(settings.openTimeout, reader.next(settings.maxWriteBytes), async () => {
     // 200, and a time to come back: for a 5xx a native EventSource would never return.
@@ -73,19 +76,15 @@ async function runChannel<Native>(
       `Cannot read channel: the store has not answered for openTimeout (${settings.openTimeout} ms)`,
     );
   });
-  if (batch === undefined) {
-    // The hub is closing: also a client that has just come is answered with a stream, and so comes back.
-    void connection.greet();
-    return "channel";
-  }
-  const isGap = batch.segments[0]?.item.type === "gap";
+  const isGap = batch?.segments[0]?.item.type === "gap";
+  // Also where the hub is closing already: a client that gets a stream comes back.
   void connection.greet(isGap ? "gap" : connection.resume === "fresh" ? "fresh" : "resumed");
   while (batch !== undefined) {
     await connection.write(batch.bytes);
-    if (batch.segments.at(-1)?.item.type === "end") break;
+    if (batch.segments.at(-1)?.item.type === "end") return "sealed";
     batch = await reader.next(settings.maxWriteBytes);
   }
-  return "channel";
+  return "drained";
 }
 
 /** A client's cursor is its word: only what can be one is taken for one, and the rest is told `unknown` by the store. */

@@ -385,6 +385,19 @@ describe("eventStream of a channel", () => {
     expect((await connect(channel, { lastEventId: "sluice.end" })).response.status).toBe(204);
   });
 
+  test("ends with the hub, as drained, and the client may come back", async () => {
+    const { hub, channel } = setUp();
+    const reasons: unknown[] = [];
+    const client = await connect((connection) => {
+      void connection.closed.then((reason) => reasons.push(reason));
+      return channel;
+    });
+    await client.until("sluice.live");
+    await hub.close();
+    await expect(client.until("sluice.end")).rejects.toThrow("ended before");
+    expect(reasons).toEqual(["drained"]);
+  });
+
   test("may be chosen for each request, at once or after a while, and begins where the option says", async () => {
     const { hub } = setUp();
     await hub.channel("user:1").publish(numbers(3));
