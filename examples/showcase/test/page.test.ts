@@ -20,7 +20,7 @@ describe.skipIf(launched instanceof Error)("the page, in a real Chromium", () =>
   let complaints: string[];
 
   beforeAll(async () => {
-    showcase = await startShowcase({ SHOWCASE_JOB_SECONDS: "4" });
+    showcase = await startShowcase({ SHOWCASE_JOB_SECONDS: "4", SHOWCASE_QUIZ_SECONDS: "600" });
   });
   afterAll(async () => {
     await close();
@@ -171,6 +171,101 @@ describe.skipIf(launched instanceof Error)("the page, in a real Chromium", () =>
     await page.getByRole("button", { name: "Stop", exact: true }).click();
     await see('[data-fact="openStreams"]', /^2$/);
     expect(Number(await text('[data-fact="tokensGenerated"]'))).toBeGreaterThan(0);
+  });
+
+  test("lets all pages take part in the quiz, and see the same at once", async () => {
+    const other = await page.context().newPage();
+    await other.goto(showcase.url);
+    for (const one of [page, other])
+      await vi.waitFor(async () => expect(await one.locator("#quiz-pages").textContent()).toBe("2 pages"));
+    const votes = (where: Page): Promise<string[]> => where.locator("#quiz-choices [data-votes]").allTextContents();
+    expect(await votes(page)).toEqual(["0", "0", "0", "0"]);
+    await page.locator("#quiz-choices button").nth(2).focus();
+    await page.keyboard.press("Enter");
+    for (const one of [page, other])
+      await vi.waitFor(async () => expect(await votes(one)).toEqual(["0", "0", "1", "0"]));
+    await see("#quiz-status", /^You have answered, as 1 of 2 pages has\.$/);
+    expect(await page.locator('#quiz-choices [aria-pressed="true"]').count()).toBe(1);
+    expect(await page.locator("#quiz-choices button:disabled").count()).toBe(4);
+    await other.locator("#quiz-choices button").first().click();
+    for (const one of [page, other])
+      await vi.waitFor(async () => expect(await votes(one)).toEqual(["1", "0", "1", "0"]));
+    await other.close();
+    await see("#quiz-pages", /^1 page$/);
+  });
+
+  const journal = (): Promise<string[]> => page.locator("#journal li span").allTextContents();
+  const points = async (): Promise<number> => Number(await page.locator("#machine-chart").getAttribute("data-points"));
+
+  test("comes back when its connections are cut, or the tab was hidden, and has missed nothing", async () => {
+    await vi.waitFor(async () => expect(await points()).toBeGreaterThan(1), { timeout: 10_000 });
+    expect(await page.locator("#machine-chart canvas").count()).toBe(1);
+    await page.getByRole("button", { name: "Cut this page’s connections" }).click();
+    const resumed = (name: string, how: string): RegExp =>
+      new RegExp(
+        `^${name} ${how} after [\\d,]+ ms, resumed behind event \\d+: \\d+ events? had waited, 0 lost, 0 repeated\\.$`,
+      );
+    const says = (pattern: RegExp): Promise<void> =>
+      vi.waitFor(async () => expect((await journal()).some((entry) => pattern.test(entry))).toBe(true), {
+        timeout: 10_000,
+        interval: 20,
+      });
+    for (const name of ["quiz", "machine"]) {
+      await says(new RegExp(`^${name} cut behind event \\d+\\.`));
+      await says(resumed(name, "back"));
+    }
+    expect(await text("#quiz-account")).toMatch(/^\d+ events?, 0 lost, 0 repeated$/);
+
+    const turn = (hidden: boolean): Promise<unknown> =>
+      page.evaluate(
+        `Object.defineProperty(document, "hidden", { value: ${hidden}, configurable: true });
+        document.dispatchEvent(new Event("visibilitychange"))`,
+      );
+    const readers = async (): Promise<number> =>
+      (await (await fetch(`${showcase.url}/machine`)).json()).readers as number;
+    await turn(true);
+    await vi.waitFor(async () => expect(await readers()).toBe(0));
+    await turn(false);
+    for (const name of ["quiz", "machine"]) await says(resumed(name, "looked at again"));
+    const before = await points();
+    await vi.waitFor(async () => expect(await points()).toBeGreaterThan(before), { timeout: 5000 });
+    complaints = complaints.filter((complaint) => !complaint.includes("net::ERR_CONNECTION_RESET"));
+  });
+
+  test("says so when the server was restarted, and starts anew", async () => {
+    const own = await startShowcase();
+    await page.context().close();
+    page = await openPage({}, own.url);
+    await vi.waitFor(async () => expect(await points()).toBeGreaterThan(0), { timeout: 10_000 });
+    await page.locator("#quiz-choices button").first().click();
+    await see("#quiz-status", /^You have answered/);
+    expect(await own.stop()).toBe(0);
+    await see("#quiz-state", /^(cut behind event \d+|the browser is trying again)$/);
+    const again = await startShowcase({ PORT: new URL(own.url).port, SHOWCASE_QUIZ_SECONDS: "600" });
+    onTestFinished(async () => void (await again.stop()));
+    for (const [name, from] of [
+      ["quiz", "with a fresh snapshot"],
+      ["machine", "with what the server has"],
+    ]) {
+      await vi.waitFor(
+        async () =>
+          expect((await journal()).join("\n")).toMatch(
+            new RegExp(`${name} The server was restarted.+ Starting anew ${from}`),
+          ),
+        {
+          timeout: 15_000,
+        },
+      );
+    }
+    await see("#machine-status", /^The server was restarted/);
+    const before = await points();
+    await vi.waitFor(async () => expect(await points()).toBeGreaterThan(before), { timeout: 5000 });
+    await page.locator("#quiz-choices button").first().click();
+    await see("#quiz-status", /^You have answered, as 1 of 1 page has\.$/);
+    expect(await text("#quiz-account")).toMatch(/0 lost, 0 repeated$/);
+    complaints = complaints.filter(
+      (complaint) => !/net::ERR_(?:CONNECTION_REFUSED|EMPTY_RESPONSE|CONNECTION_RESET)/.test(complaint),
+    );
   });
 
   test.each([
