@@ -11,8 +11,8 @@ export const PAGE = [...crypto.getRandomValues(new Uint8Array(16))]
 const SHOWN = 45_000;
 
 const GAPS = {
-  reset: "The server was restarted, and its log began anew (`reset`)",
-  truncated: "This page was away for longer than the server keeps events (`truncated`)",
+  reset: "the server was restarted, and its log began anew (`reset`)",
+  truncated: "this page was away for longer than the server keeps events (`truncated`)",
 };
 
 /**
@@ -48,7 +48,7 @@ export function followChannel({ name, path, types, journal, snapshot, receive, o
     last = undefined;
     try {
       if (snapshot !== undefined) ({ position, n: last } = await snapshot());
-      if (!document.hidden) open();
+      open();
     } catch {
       state("bad", "cannot reach the server");
       setTimeout(() => void startAnew(), 1000);
@@ -56,6 +56,8 @@ export function followChannel({ name, path, types, journal, snapshot, receive, o
   }
 
   function open() {
+    source?.close();
+    if (document.hidden) return;
     const query = new URLSearchParams({ page: PAGE, ...(position !== undefined && { lastEventId: position }) });
     source = new EventSource(`${path}?${query}`);
     source.addEventListener("open", onOpen);
@@ -118,11 +120,11 @@ export function followChannel({ name, path, types, journal, snapshot, receive, o
   function onGap(event) {
     log(event);
     const { reason } = JSON.parse(event.data);
-    const why = GAPS[reason] ?? `The server does not know where this page was (\`${reason}\`)`;
+    const why = GAPS[reason] ?? `the server does not know where this page was (\`${reason}\`)`;
     const from = snapshot === undefined ? "with what the server has" : "with a fresh snapshot";
     journal.write(
       "cut",
-      `**${name}** ${why}: what followed event ${last ?? 0} is not to be had. Starting anew ${from}.`,
+      `**${name}**: ${why}. What followed event ${last ?? 0} is not to be had. Starting anew ${from}.`,
     );
     away = undefined;
     onBreak?.(reason);

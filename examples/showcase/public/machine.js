@@ -4,11 +4,22 @@ import { showFacts } from "./facts.js";
 import { show, tell } from "./page.js";
 
 const STATUS = "machine-status";
+const USUAL = "A sample each second, while anybody reads.";
+
+/** For so many samples is told what was unusual. */
+const UNUSUAL = 30;
 
 /** Panel two: the machine that serves this page, second by second. */
 export function startMachine(journal) {
   const chart = createChart("machine-chart", "machine-legend");
   show("machine-curl", `curl -N ${location.origin}/machine/events`);
+
+  /** How many samples are left until all is as usual. */
+  let left = 0;
+  const say = (tone, words) => {
+    left = UNUSUAL;
+    tell(STATUS, tone, words);
+  };
 
   followChannel({
     name: "machine",
@@ -19,22 +30,19 @@ export function startMachine(journal) {
       chart.add(sample);
       showFigures(sample);
       showFacts(sample.facts);
+      if (left > 0 && --left === 0) tell(STATUS, "live", USUAL);
       const { rested } = sample;
       if (rested !== undefined) {
-        tell(
-          STATUS,
-          "quiet",
-          `Nobody was reading for ${duration(rested)}, so nothing was sampled: the gap in the chart.`,
-        );
+        say("quiet", `Nobody was reading for ${duration(rested)}, so nothing was sampled: the gap in the chart.`);
       }
     },
     onBreak: (reason) => {
       chart.breakOff(reason === "reset" ? "restart" : "gone");
-      tell(STATUS, "bad", "The server was restarted. What it had measured before is gone with it; the gap is where.");
+      say("bad", "The server was restarted. What it had measured before is gone with it; the gap is where.");
     },
     onState: (tone) => {
       showFacts(undefined, tone !== "live");
-      if (tone === "live") tell(STATUS, "live", "A sample each second, while anybody reads.");
+      if (tone === "live") tell(STATUS, "live", USUAL);
       else tell(STATUS, "bad", "Disconnected. What is shown is the past.");
     },
   });

@@ -28,7 +28,7 @@ export function startQuiz(journal) {
       return { position, n: now.n };
     },
     receive: (_type, data) => apply(data),
-    onBreak: () => (mine = undefined),
+    onBreak: () => (state = undefined),
     onState: (tone) => byId("quiz").classList.toggle("is-stale", tone === "bad"),
   });
 
@@ -86,6 +86,8 @@ export function startQuiz(journal) {
   }
 
   async function answer(choice) {
+    // Nothing is asked while a fresh snapshot is on its way.
+    if (state === undefined) return;
     const { round } = state;
     mine = choice;
     try {
@@ -96,7 +98,7 @@ export function startQuiz(journal) {
       });
       if (!response.ok) throw new Error((await response.json()).error);
     } catch (error) {
-      if (state.round !== round) return;
+      if (state?.round !== round) return;
       mine = undefined;
       tell(STATUS, "bad", error instanceof TypeError ? "The server cannot be reached." : error.message);
     }

@@ -250,7 +250,7 @@ describe.skipIf(launched instanceof Error)("the page, in a real Chromium", () =>
       await vi.waitFor(
         async () =>
           expect((await journal()).join("\n")).toMatch(
-            new RegExp(`${name} The server was restarted.+ Starting anew ${from}`),
+            new RegExp(`${name}: the server was restarted.+ Starting anew ${from}`),
           ),
         {
           timeout: 15_000,
