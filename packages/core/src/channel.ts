@@ -1,3 +1,6 @@
+import { anAbortSignal, checkOptions } from "./check-options.ts";
+import type { Rule } from "./check-options.ts";
+import { parseEventId } from "./cursor.ts";
 import { encodeFields } from "./encode.ts";
 import { SluiceError, show } from "./errors.ts";
 import { refuseReserved, serializeData } from "./event.ts";
@@ -83,13 +86,16 @@ export class LogChannel implements Channel {
     }
     // All are checked before one is stored.
     const checked = batch.map((event) => toNewEvent(event, this.#context));
+    checkOptions("Cannot publish", options, publishRules);
     return this.#context.append(this.name, checked, options);
   }
 
   read(
     from: Start = "tail",
-    { signal }: { readonly signal?: AbortSignal | undefined } = {},
+    options: { readonly signal?: AbortSignal | undefined } = {},
   ): AsyncIterableIterator<ChannelItem, undefined, undefined> {
+    checkOptions("Cannot read channel", options, readRules);
+    const { signal } = options;
     return new ChannelIterator((stopped) => this.open(checkStart(from), stopped), signal);
   }
 
@@ -106,18 +112,50 @@ export class LogChannel implements Channel {
   }
 }
 
-/** @throws {SluiceError} `invalid-option` for what is no place to begin at */
-export function checkStart(start: unknown): Start {
-  const isLast = typeof start === "object" && start !== null && "last" in start;
-  const fits = isLast
-    ? Number.isSafeInteger(start.last) && Number(start.last) > 0
-    : typeof start === "string" && start !== "";
-  if (fits) return start as Start;
+/** Whether a string names a place to begin at. */
+export function isCursor(value: string): boolean {
+  return value === "tail" || value === "start" || value === "origin" || parseEventId(value) !== undefined;
+}
+
+export function isLast(value: unknown): boolean {
+  if (typeof value !== "object" || value === null || !("last" in value)) return false;
+  return Number.isSafeInteger(value.last) && Number(value.last) > 0;
+}
+
+/**
+ * Any string will do, as it may have come from a client: the store says `unknown` to what is no cursor.
+ *
+ * @throws {SluiceError} `invalid-option` for what is no place to begin at
+ */
+function checkStart(start: unknown): Start {
+  if (typeof start === "string" ? start !== "" : isLast(start)) return start as Start;
   throw new SluiceError(
     "invalid-option",
     `Cannot read channel: start is ${show(start)}; make it "tail", "start", a position, or { last } with a positive integer`,
     { option: "start" },
   );
+}
+
+const publishRules: Readonly<Record<keyof PublishOptions, Rule>> = {
+  producer: {
+    allows: (value) =>
+      typeof value === "object" &&
+      value !== null &&
+      "id" in value &&
+      typeof value.id === "string" &&
+      "epoch" in value &&
+      isCount(value.epoch) &&
+      "seq" in value &&
+      isCount(value.seq),
+    wanted: "{ id, epoch, seq }: a string and two non-negative integers",
+  },
+  ifTail: { allows: (value) => typeof value === "string", wanted: "a position" },
+};
+
+const readRules: Readonly<Record<"signal", Rule>> = { signal: anAbortSignal };
+
+function isCount(value: unknown): boolean {
+  return Number.isSafeInteger(value) && Number(value) >= 0;
 }
 
 /** What a name may be: 1 to 256 UTF-16 code units, well-formed, without control characters. */

@@ -21,6 +21,11 @@ export const aString: Rule = { allows: (value) => typeof value === "string", wan
 
 export const aFunction: Rule = { allows: (value) => typeof value === "function", wanted: "a function" };
 
+export const anAbortSignal: Rule = {
+  allows: (value) => typeof value === "object" && value !== null && "aborted" in value && "addEventListener" in value,
+  wanted: "an AbortSignal",
+};
+
 /**
  * Refuses what no rule allows, and names that have none.
  *

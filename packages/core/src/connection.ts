@@ -47,6 +47,8 @@ export class LiveConnection<Native> implements Connection<Native> {
   readonly native: Native;
   readonly resume: Resume["resume"];
   readonly lastEventId: string | undefined;
+  /** The client has been told `sluice.end` before. */
+  readonly hasSeenEnd: boolean;
   readonly signal: AbortSignal;
   readonly closed: Promise<CloseReason>;
 
@@ -63,9 +65,9 @@ export class LiveConnection<Native> implements Connection<Native> {
     this.url = exchange.url;
     this.headers = exchange.headers;
     this.native = exchange.native;
-    const isOurs = resume.lastEventId === END_ID;
-    this.resume = isOurs ? "unknown" : resume.resume;
-    this.lastEventId = isOurs ? undefined : resume.lastEventId;
+    this.hasSeenEnd = resume.lastEventId === END_ID;
+    this.resume = this.hasSeenEnd ? "unknown" : resume.resume;
+    this.lastEventId = this.hasSeenEnd ? undefined : resume.lastEventId;
     this.#writer = writer;
     this.#settings = settings;
     this.signal = this.#over.signal;

@@ -1,4 +1,4 @@
-import { aFunction, aString, checkOptions } from "./check-options.ts";
+import { aFunction, anAbortSignal, aString, checkOptions } from "./check-options.ts";
 import type { Rule } from "./check-options.ts";
 import { createDecoder, decodeRules } from "./decode.ts";
 import type { DecodedEvent, DecodeOptions, Decoder } from "./decode.ts";
@@ -267,10 +267,7 @@ const rules: Readonly<Record<keyof DecodeEventStreamOptions, Rule>> = {
   ...decodeRules,
   parse: aFunction,
   sentinel: aString,
-  signal: {
-    allows: (value) => isObject(value) && "aborted" in value && "addEventListener" in value,
-    wanted: "an AbortSignal",
-  },
+  signal: anAbortSignal,
 };
 
 const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined };

@@ -2,14 +2,14 @@ import { LogChannel } from "./channel.ts";
 import type { Channel, ChannelContext } from "./channel.ts";
 import { aFunction, checkOptions, size } from "./check-options.ts";
 import type { Rule } from "./check-options.ts";
-import { SluiceError, show } from "./errors.ts";
-import type { EventStore } from "./event-store.ts";
+import { SluiceError } from "./errors.ts";
+import type { EventStore, Position } from "./event-store.ts";
 import { Feed } from "./feed.ts";
 import type { FeedContext } from "./feed.ts";
 import { memoryStore } from "./memory-event-store.ts";
 import { Reader } from "./reader.ts";
 import { Replays } from "./replays.ts";
-import { startTimer } from "./timer.ts";
+import { startTimer, within } from "./timer.ts";
 
 /** Options of {@link createHub}. */
 export interface HubOptions {
@@ -119,8 +119,14 @@ class StoreHub implements Hub {
     this.#pollInterval = options.pollInterval ?? 5000;
     this.#whenStoreFails = options.whenStoreFails ?? "wait";
     this.#channelContext = {
-      append: async (channel, events, appending) => (await store.append(channel, events, appending)).tail,
-      tail: async (channel) => (await store.tails([channel]))[0] ?? "origin",
+      append: async (channel, events, appending) => {
+        this.#assertOpen();
+        return (await store.append(channel, events, appending)).tail;
+      },
+      tail: async (channel) => {
+        this.#assertOpen();
+        return (await store.tails([channel]))[0] ?? "origin";
+      },
       open: (channel, start, signal) => this.#open(channel, start, signal),
       serialize: options.serialize ?? JSON.stringify,
       maxEventBytes: options.maxEventBytes ?? 1_048_576,
@@ -144,7 +150,7 @@ class StoreHub implements Hub {
   }
 
   #open(channel: string, start: Parameters<ChannelContext["open"]>[1], signal: AbortSignal): Reader {
-    if (this.#isClosed) throw new SluiceError("unavailable", `Cannot read ${show(channel)}: the hub is closed`);
+    this.#assertOpen();
     const live = this.#live.get(channel) ?? this.#start(channel);
     live.readers++;
     live.stopLingering?.();
@@ -184,10 +190,22 @@ class StoreHub implements Hub {
     this.#stopPolling ??= startTimer(this.#pollInterval, () => void this.#poll());
   }
 
+  /** A store that does not answer must not end the polling. */
+  async #tails(channels: readonly string[]): Promise<readonly Position[]> {
+    if (channels.length === 0) return [];
+    return within(TAILS_TIMEOUT, this.#store.tails(channels), async () => {
+      throw new SluiceError("unavailable", `Cannot poll store: it has not answered for ${TAILS_TIMEOUT} ms`);
+    });
+  }
+
+  #assertOpen(): void {
+    if (this.#isClosed) throw new SluiceError("unavailable", "Cannot use channel: its hub is closed; create another");
+  }
+
   async #poll(): Promise<void> {
     const channels = [...this.#live.keys()];
     try {
-      const tails = channels.length === 0 ? [] : await this.#store.tails(channels);
+      const tails = await this.#tails(channels);
       channels.forEach((channel, i) => {
         const feed = this.#live.get(channel)?.feed;
         if (feed !== undefined && feed.position !== tails[i]) feed.wake();
@@ -199,6 +217,9 @@ class StoreHub implements Hub {
     if (this.#live.size > 0 && !this.#isClosed) this.#pollLater();
   }
 }
+
+/** In ms. */
+const TAILS_TIMEOUT = 30_000;
 
 function guarded(onError: (error: unknown) => void): (error: unknown) => void {
   return (error) => {

@@ -1,5 +1,5 @@
 import type { Connection } from "./connection.ts";
-import { checkStart } from "./channel.ts";
+import { isCursor, isLast } from "./channel.ts";
 import { aFunction, checkOptions, milliseconds, size } from "./check-options.ts";
 import type { Rule } from "./check-options.ts";
 import { SluiceError } from "./errors.ts";
@@ -96,7 +96,7 @@ export function resolveOptions<Native>(options: EventStreamOptions<Native>): Set
     ...resolveWriterOptions(options),
     retry: typeof retry === "number" ? [retry, retry] : retry,
     maxAge: options.maxAge ?? false,
-    start: checkStart(options.start ?? "tail"),
+    start: options.start ?? "tail",
     openTimeout: options.openTimeout ?? 2000,
     maxLastEventIdLength: options.maxLastEventIdLength ?? 256,
     headers: typeof headers === "function" ? (connection) => checkHeaders(headers(connection)) : () => fixed,
@@ -115,7 +115,10 @@ const rules: Record<keyof EventStreamOptions, Rule> = {
     wanted: "a non-negative integer of ms, a range [min, max] of them, or false",
   },
   maxAge: milliseconds,
-  start: { allows: (value) => typeof value === "string" || typeof value === "object", wanted: "a place to begin at" },
+  start: {
+    allows: (value) => (typeof value === "string" ? isCursor(value) : isLast(value)),
+    wanted: '"tail", "start", a position, or { last } with a positive integer',
+  },
   openTimeout: milliseconds,
   maxLastEventIdLength: size,
   headers: {

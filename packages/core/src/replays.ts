@@ -19,7 +19,8 @@ export class Replays {
   #running = 0;
   /** Each is one reader's, so that there are at most as many as readers. */
   readonly #queue: (() => void)[] = [];
-  readonly #shared = new Map<string, Promise<Replay>>();
+  readonly #replays = new Map<string, Promise<Replay>>();
+  readonly #starts = new Map<string, Promise<Position>>();
 
   constructor(store: EventStore, maxReads: number, onError: (error: unknown) => void) {
     this.#store = store;
@@ -29,19 +30,15 @@ export class Replays {
 
   read(channel: string, cursor: Cursor, maxBytes: number): Promise<Replay> {
     const key = JSON.stringify([channel, cursor, maxBytes]);
-    const running = this.#shared.get(key);
-    if (running !== undefined) return running;
-    const reading = this.#inTurn(async () => {
+    return this.#share(this.#replays, key, async () => {
       const slice = await this.#store.read(channel, cursor, { maxBytes });
       return { batch: new Batch(segmentsOf(slice, this.#onError)), next: slice.next };
-    }).finally(() => this.#shared.delete(key));
-    this.#shared.set(key, reading);
-    return reading;
+    });
   }
 
   /** The position behind which there are `count` events, or the start where there are fewer. */
   positionOfLast(channel: string, count: number): Promise<Position> {
-    return this.#inTurn(async () => {
+    return this.#share(this.#starts, JSON.stringify([channel, count]), async () => {
       let slice = await this.#store.read(channel, "start");
       let positions: Position[] = [slice.from];
       for (;;) {
@@ -52,6 +49,20 @@ export class Replays {
         slice = await this.#store.read(channel, slice.next);
       }
     });
+  }
+
+  /** One run for all who ask for the same at the same time; they all fail with it, and `onError` is told once. */
+  #share<Result>(running: Map<string, Promise<Result>>, key: string, run: () => Promise<Result>): Promise<Result> {
+    const known = running.get(key);
+    if (known !== undefined) return known;
+    const result = this.#inTurn(run)
+      .catch((error: unknown) => {
+        this.#onError(error);
+        throw error;
+      })
+      .finally(() => running.delete(key));
+    running.set(key, result);
+    return result;
   }
 
   async #inTurn<Result>(run: () => Promise<Result>): Promise<Result> {

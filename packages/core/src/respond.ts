@@ -1,5 +1,4 @@
 import { SluiceError, show } from "./errors.ts";
-import { END_ID } from "./event.ts";
 import { LiveConnection } from "./connection.ts";
 import type { Exchange } from "./connection.ts";
 import { resolveOptions } from "./options.ts";
@@ -86,7 +85,7 @@ async function answer<Native>(
   try {
     if (!METHODS.includes(exchange.method)) return refuse(405, { Allow: METHODS.join(", ") });
     if (acceptance(exchange.headers.get("Accept")) === "none") return refuse(406);
-    if (endsForGood && resume.lastEventId === END_ID) return refuse(204);
+    if (endsForGood && connection.hasSeenEnd) return refuse(204);
     // Not awaited where there is nothing to wait for: headers then leave within the platform's own callback.
     const verdict = settings.authorize === undefined ? ADMITTED : await admit(settings, connection);
     if (connection.reason !== undefined) return;
@@ -103,6 +102,7 @@ async function answer<Native>(
       connection.startAging(verdict.expiresAt);
     });
     const ended = await runSource(source, connection, settings, (error) => reportUnlessOver(error, connection));
+    if (ended === "over") return refuse(204);
     if (ended === "finished" && endsForGood) connection.sayEnd();
     connection.end(ended === "drained" ? "drained" : "finished");
   } catch (error) {

@@ -1,5 +1,6 @@
 import { encodeFields } from "./encode.ts";
-import { END_ID } from "./event.ts";
+import { parseEventId } from "./cursor.ts";
+import { END_ID, refuseReserved } from "./event.ts";
 import type { EventId, GapReason, Position, Slice } from "./event-store.ts";
 
 /** What a reader of a channel gets, in order. */
@@ -31,16 +32,20 @@ export interface Segment {
 /** The segments of a slice, its gap and its end among them. */
 export function segmentsOf(slice: Slice, onError: (error: unknown) => void): Segment[] {
   const segments: Segment[] = [];
+  let position = slice.from;
   if (slice.gap !== undefined) segments.push(gapSegment(slice.gap, slice.from));
   for (const { id, event, data, key, at } of slice.events) {
     try {
+      refuseReserved("event", event);
       const bytes = encode(event, id, data);
+      position = id;
       const optional = { ...(event !== undefined && { event }), ...(key !== undefined && { key }) };
       segments.push({ item: { type: "event", id, ...optional, data, at }, position: id, bytes });
     } catch (error) {
       // What the store gave back is not what publish() checked: one event is lost, and the readers are told.
       onError(error);
-      segments.push(gapSegment("skipped", slice.next));
+      if (parseEventId(id) !== undefined) position = id;
+      segments.push(gapSegment("skipped", position));
     }
   }
   if (slice.closed) segments.push(endSegment(slice.next));

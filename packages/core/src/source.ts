@@ -50,7 +50,9 @@ export async function runSource<Native>(
 ): Promise<SourceEnd> {
   const produced = typeof source === "function" ? source(connection) : source;
   // A channel's headers tell how the resume went; all other sources' leave at once.
-  if (produced instanceof LogChannel) return runChannel(produced, connection, settings);
+  if (produced instanceof LogChannel) {
+    return connection.hasSeenEnd ? "over" : runChannel(produced, connection, settings);
+  }
   void connection.greet();
   const awaited = await produced;
   if (awaited instanceof LogChannel) return runChannel(awaited, connection, settings);
@@ -58,8 +60,11 @@ export async function runSource<Native>(
   return "finished";
 }
 
-/** `finished`: it had no more. `sealed`: its channel is closed, and has told the client so. `drained`: the hub is closing. */
-export type SourceEnd = "finished" | "sealed" | "drained";
+/**
+ * `finished`: it had no more. `sealed`: its channel is closed, and has told the client so. `over`: it had told this client
+ * so before. `drained`: the hub is closing.
+ */
+export type SourceEnd = "finished" | "sealed" | "over" | "drained";
 
 /** A channel: what its reader takes is what the connection writes. */
 async function runChannel<Native>(

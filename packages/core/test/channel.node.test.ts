@@ -101,6 +101,20 @@ describe("publish", () => {
     await channel.publish({ data: "two" }, { ifTail: ids[0] });
   });
 
+  test("options that do not exist, or make no sense, are refused", async () => {
+    const { hub, channel } = setUp();
+    const wrong = (options: object): Promise<unknown> =>
+      channel.publish({ data: "x" }, options).catch((error: Error) => error.message);
+    expect(await wrong({ iftail: "origin" })).toContain("did you mean ifTail?");
+    expect(await wrong({ producer: { id: "p", epoch: -1, seq: 0 } })).toContain("make it { id, epoch, seq }");
+    expect(() => channel.read("tail", { sginal: null } as object)).toThrow("there is no option");
+    expect(() => eventStream(channel, { start: "tale" })).toThrow('start is "tale"');
+    expect(await channel.position()).toBe("origin");
+    await hub.close();
+    await expect(channel.publish({ data: "x" })).rejects.toMatchObject({ code: "unavailable" });
+    await expect(channel.position()).rejects.toMatchObject({ code: "unavailable" });
+  });
+
   test("names have bounds", () => {
     const { hub } = setUp();
     for (const name of ["", "a\nb", "x".repeat(257), "\0", 5, null]) {
@@ -302,6 +316,14 @@ describe("a store that fails", () => {
     const errors: unknown[] = [];
     const { channel } = setUp({ store });
     const options = { openTimeout: 10, retry: 5, onError: (error: unknown) => errors.push(error) };
+    const failed: unknown[] = [];
+    const told = createHub({ store, onError: (error) => failed.push(error) });
+    hubs.push(told);
+    const reading = told.channel("c").read("start");
+    const next = reading.next();
+    await expect.poll(() => failed.length).toBeGreaterThan(1);
+    await reading.return?.();
+    await next;
     const response = await eventStream(channel, options)(new Request("http://localhost/"));
     expect([response.status, await response.text()]).toEqual([200, ": \nretry: 5\n\n"]);
     expect(errors).toMatchObject([{ code: "unavailable" }]);
@@ -309,6 +331,32 @@ describe("a store that fails", () => {
     const other = await eventStream(ending.channel, options)(new Request("http://localhost/"));
     expect([other.status, await other.text()]).toEqual([200, ": \nretry: 5\n\n"]);
   });
+});
+
+test("what a store should never have given back is a gap of its own, from which a client resumes exactly", async () => {
+  const store = memoryStore();
+  const errors: unknown[] = [];
+  const { channel } = setUp({ store, onError: (error) => errors.push(error) });
+  await store.append("c", [
+    { data: "a" },
+    { event: "x\ndata: forged", data: "b" },
+    { event: "sluice.end", data: "c" },
+    { data: "d" },
+  ]);
+  const items: ChannelItem[] = [];
+  for await (const item of channel.read("start")) {
+    if (item.type === "live") break;
+    items.push(item);
+  }
+  expect(items).toMatchObject([
+    { data: "a" },
+    { type: "gap", reason: "skipped" },
+    { type: "gap", reason: "skipped" },
+    { data: "d" },
+  ]);
+  expect(errors).toMatchObject([{ field: "event" }, { field: "event" }]);
+  const { id } = items[2] as { id: string };
+  expect(await take(channel.read(id), (short) => short === "live")).toEqual(["d", "live"]);
 });
 
 describe("eventStream of a channel", () => {
@@ -382,7 +430,14 @@ describe("eventStream of a channel", () => {
     await channel.publish({ data: "last" });
     await channel.close();
     expect((await client.until("sluice.end")).at(-1)).toEqual({ event: "sluice.end", data: "{}", id: "sluice.end" });
-    expect((await connect(channel, { lastEventId: "sluice.end" })).response.status).toBe(204);
+    const options = { whenDone: "reconnect" } as const;
+    for (const again of [
+      await connect(channel, { lastEventId: "sluice.end" }),
+      await connect(channel, { lastEventId: "sluice.end", options }),
+      await connect(() => channel, { lastEventId: "sluice.end", options }),
+    ]) {
+      expect(again.response.status).toBe(204);
+    }
   });
 
   test("ends with the hub, as drained, and the client may come back", async () => {
