@@ -30,7 +30,7 @@ export default defineConfig({
           page("Channels", "/guide/channels"),
           page("Resume", "/guide/resume"),
           page("Stores", "/guide/stores"),
-          // The place of guide/writing-a-store, beside the stores that there are.
+          page("Writing a store", "/guide/writing-a-store"),
           page("Authorisation", "/guide/authorization"),
           page("Content negotiation", "/guide/content-negotiation"),
           page("HTTP/2, proxies, compression", "/guide/http2-proxies-compression"),
