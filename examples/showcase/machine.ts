@@ -22,7 +22,7 @@ interface Sample {
   readonly n: number;
   /** In ms since the epoch, by the server's clock. */
   readonly at: number;
-  /** For how long nothing was sampled before this, as nobody was reading, in ms. */
+  /** How long ago the sample before this was taken, where nobody was reading in between, in ms. */
   readonly rested?: number;
   /** The part of all cores that was busy, 0 to 1. */
   readonly cpu: number;
@@ -80,6 +80,8 @@ class Sampler {
   #readers = 0;
   #samples = 0;
   #lastAt = 0;
+  /** Nothing was sampled for a while before the next sample. */
+  #hasRested = false;
   #cpu = cpuTimes();
   #timer: NodeJS.Timeout | undefined;
   #resting: NodeJS.Timeout | undefined;
@@ -110,12 +112,8 @@ class Sampler {
     this.#cpu = cpuTimes();
     this.#loop.reset();
     this.#loop.enable();
-    const rested = this.#lastAt === 0 ? undefined : Date.now() - this.#lastAt;
-    let isFirst = true;
-    this.#timer = setInterval(() => {
-      this.#publish(isFirst ? rested : undefined);
-      isFirst = false;
-    }, EVERY).unref();
+    this.#hasRested = this.#samples > 0;
+    this.#timer = setInterval(() => this.#publish(), EVERY).unref();
   }
 
   #stop(): void {
@@ -125,14 +123,14 @@ class Sampler {
     this.#loop.disable();
   }
 
-  #publish(rested: number | undefined): void {
+  #publish(): void {
     const before = this.#cpu;
     this.#cpu = cpuTimes();
-    this.#lastAt = Date.now();
+    const at = Date.now();
     const sample: Sample = {
       n: ++this.#samples,
-      at: this.#lastAt,
-      ...(rested !== undefined && { rested }),
+      at,
+      ...(this.#hasRested && { rested: at - this.#lastAt }),
       cpu: round((this.#cpu.busy - before.busy) / Math.max(1, this.#cpu.all - before.all), 3),
       load: round(loadavg()[0] ?? 0, 2),
       cores: availableParallelism(),
@@ -142,6 +140,8 @@ class Sampler {
       loopDelay: round(Math.max(0, this.#loop.percentile(99) / 1e6 - LOOP_RESOLUTION), 1),
       facts: this.#facts,
     };
+    this.#lastAt = at;
+    this.#hasRested = false;
     this.#loop.reset();
     this.#channel.publish({ event: "sample", data: sample }).catch((error: unknown) => {
       if (!this.#shutdown.aborted) console.error("A sample was not published:", error);

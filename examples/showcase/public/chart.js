@@ -101,10 +101,11 @@ export function createChart(id, legendId) {
     ctx.restore();
   }
 
-  /** A label for each half minute, at a sample's place: it moves with the samples. */
+  /** A label for each ten seconds, then for each half minute, at a sample's place: it moves with the samples. */
   function timesOf(_plot, _axis, min, max) {
     const places = [];
-    for (let place = Math.ceil(min / 30) * 30; place <= max - 4; place += 30) places.push(place);
+    const step = max - min > 75 ? 30 : 10;
+    for (let place = Math.ceil(min / step) * step; place <= max - 3; place += step) places.push(place);
     return places;
   }
 

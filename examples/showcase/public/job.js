@@ -98,11 +98,8 @@ function follow({ id, events }, wire, flow, onOver) {
     show("job-id", lastEventId);
     logFrame(event);
     flow.mark(catchingUp === undefined ? "event" : "caught-up");
-    // What has been waiting arrives at once; a pause says that it is over.
-    if (catchingUp !== undefined) {
-      clearTimeout(catchingUp.timer);
-      catchingUp.timer = setTimeout(caughtUp, 20);
-    }
+    // What has been waiting arrives at once, and a moment later that is over.
+    if (catchingUp !== undefined) catchingUp.timer ??= setTimeout(caughtUp, 60);
     const step = JSON.parse(data);
     if (type === "started") begin(step);
     else if (type === "failed") fail(step.message);

@@ -38,7 +38,7 @@ export function startMachine(journal) {
     },
     onBreak: (reason) => {
       chart.breakOff(reason === "reset" ? "restart" : "gone");
-      say("bad", "The server was restarted. What it had measured before is gone with it; the gap is where.");
+      say("bad", "The server was restarted. What it had measured before is gone with it: the gap.");
     },
     onState: (tone) => {
       showFacts(undefined, tone !== "live");
