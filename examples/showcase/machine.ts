@@ -14,7 +14,7 @@ const EVERY = 1000;
 const HISTORY = 120;
 
 /** For so long is sampled for nobody, in ms: a page whose connection broke is back sooner, and has missed nothing. */
-const GRACE = 5000;
+const GRACE = 3000;
 
 /** One event of the channel `machine`. */
 interface Sample {

@@ -131,7 +131,7 @@ describe("the quiz", () => {
   });
 
   test("asks one question after another, and tells the answer only then", async () => {
-    const own = await startShowcase({ SHOWCASE_QUIZ_SECONDS: "0.4" });
+    const own = await startShowcase({ SHOWCASE_QUIZ_SECONDS: "0.2" });
     onTestFinished(async () => void (await own.stop()));
     const stream = await openStream(`${own.url}/quiz/events?lastEventId=origin`);
     onTestFinished(() => stream.leave());

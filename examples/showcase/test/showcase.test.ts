@@ -12,7 +12,7 @@ import type { Showcase } from "./server.ts";
 let showcase: Showcase;
 
 beforeAll(async () => {
-  showcase = await startShowcase({ SHOWCASE_JOB_SECONDS: "3" });
+  showcase = await startShowcase({ SHOWCASE_JOB_SECONDS: "2" });
 });
 afterAll(() => showcase?.stop());
 
