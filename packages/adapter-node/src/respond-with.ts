@@ -25,14 +25,17 @@ export function respondWith<Native>(
   res: NodeResponse,
   native: Native,
 ): unknown {
+  // The client may have left while a middleware worked: nothing is run for it.
+  if (isOver(res)) return undefined;
   const exchange = exchangeOf(req, native);
   if (responder.passesOn(exchange.headers)) return responder.otherwise(native);
   const writer = responder.respond(exchange, new ResponseSink(res));
+  const body = "stream" in res ? res.stream : res;
+  body.on("finish", () => writer.drained());
   // The response's own events: after a body parser, the request has closed long before the client leaves.
   res.on("drain", () => writer.drained());
   res.on("close", () => writer.gone());
   res.on("error", () => writer.gone("write-failed"));
-  if (isOver(res)) writer.gone();
   return undefined;
 }
 
@@ -119,10 +122,13 @@ function urlOf(req: NodeRequest): URL {
   const host = req.headers.host ?? req.headers[":authority"] ?? "localhost";
   // Frameworks that mount routers rewrite `url` and keep the whole in `originalUrl`.
   const target = "originalUrl" in req && typeof req.originalUrl === "string" ? req.originalUrl : (req.url ?? "/");
-  const base = `${scheme}://${String(host)}`;
+  let url: URL;
   try {
-    return new URL(target.startsWith("/") ? base + target : target);
+    url = new URL(target.startsWith("/") ? `${scheme}://localhost${target}` : target);
   } catch {
     return new URL("http://localhost/");
   }
+  // Set apart from the target, so that nothing in it can pass for a path or a query.
+  if (target.startsWith("/")) url.host = String(host);
+  return url;
 }

@@ -80,7 +80,8 @@ export class LogChannel implements Channel {
   }
 
   async publish(events: PublishedEvent | readonly PublishedEvent[], options: PublishOptions = {}): Promise<EventId> {
-    const batch = (Array.isArray(events) ? events : [events]) as readonly PublishedEvent[];
+    // Array.from makes undefined of a hole, which is refused.
+    const batch = (Array.isArray(events) ? Array.from(events) : [events]) as readonly PublishedEvent[];
     if (batch.length === 0) {
       throw new SluiceError("invalid-field", "Cannot publish: there are no events; publish at least one");
     }
@@ -244,7 +245,10 @@ class ChannelIterator implements AsyncIterableIterator<ChannelItem, undefined, u
       this.#items = batch.segments.map(({ item }) => item);
     }
     const item = this.#items.shift() as ChannelItem;
-    if (item.type === "end") this.#finish();
+    if (item.type === "end") {
+      this.#items = [];
+      this.#finish();
+    }
     return { done: false, value: item };
   }
 

@@ -1,6 +1,8 @@
 import { encodeFields } from "./encode.ts";
+import { SluiceError } from "./errors.ts";
 import { END_ID, readFields, refuseReserved, serializeData } from "./event.ts";
 import type { ServerSentEvent } from "./event.ts";
+import { callGuarded } from "./guard.ts";
 import type { Settings } from "./options.ts";
 import type { Resume } from "./request.ts";
 import { startTimer } from "./timer.ts";
@@ -37,6 +39,15 @@ export interface Connection<Native = unknown> extends Exchange<Native>, Resume {
   readonly reason: CloseReason | undefined;
 }
 
+const NOTHING = Symbol("nothing");
+
+function notAdmitted(): SluiceError {
+  return new SluiceError(
+    "invalid-state",
+    "Cannot send event: the connection is not admitted yet; send from the source, not from authorize or headers",
+  );
+}
+
 /** What the client is told of its resume in the `Sluice-Resume` header. */
 export type ResumeOutcome = "fresh" | "resumed" | "gap";
 
@@ -56,7 +67,10 @@ export class LiveConnection<Native> implements Connection<Native> {
   readonly #settings: Settings<Native>;
   readonly #over = new AbortController();
   #stopAging: (() => void) | undefined = undefined;
-  #reported: unknown = undefined;
+  /** The last error that was reported. */
+  #reported: unknown = NOTHING;
+  #isReporting = false;
+  #isAdmitted = false;
   #open: ((resumed?: ResumeOutcome) => void) | undefined = undefined;
   #greeted: Promise<void> = Promise.resolve();
 
@@ -85,6 +99,7 @@ export class LiveConnection<Native> implements Connection<Native> {
 
   // A property, not a method: sources take it out of the connection, `async ({ send }) => …`.
   readonly send = (event: ServerSentEvent): Promise<void> => {
+    if (!this.#isAdmitted && this.reason === undefined) return rejected(notAdmitted());
     try {
       void this.greet();
       return this.#writer.write(this.#writer.encode(this.#encode(event)));
@@ -96,6 +111,7 @@ export class LiveConnection<Native> implements Connection<Native> {
 
   /** What opens the response; it is called once, before the first bytes. */
   onFirstSend(open: (resumed?: ResumeOutcome) => void): void {
+    this.#isAdmitted = true;
     this.#open = open;
   }
 
@@ -150,13 +166,12 @@ export class LiveConnection<Native> implements Connection<Native> {
 
   /** Tells `onError`, once for each error, and lets nothing that it throws out. */
   report(error: unknown): void {
-    if (error === this.#reported) return;
+    // What goes wrong within onError itself is not told to it again.
+    if (error === this.#reported || this.#isReporting) return;
     this.#reported = error;
-    try {
-      this.#settings.onError(error, this);
-    } catch (thrown) {
-      console.error("Sluice: onError threw:", thrown);
-    }
+    this.#isReporting = true;
+    callGuarded(() => this.#settings.onError(error, this));
+    this.#isReporting = false;
   }
 
   #finish(reason: CloseReason): void {

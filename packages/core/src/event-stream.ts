@@ -37,6 +37,7 @@ export function eventStream(
     const native = { request };
     const { method, headers } = request;
     if (responder.passesOn(headers)) return (await responder.otherwise(native)) as Response;
+    if (request.signal?.aborted) return goneResponse();
     const sink = new ResponseSink(method);
     const writer = responder.respond({ method, url: new URL(request.url), headers, native }, sink);
     sink.connect(writer);
@@ -66,7 +67,7 @@ class ResponseSink implements Sink {
   connect(writer: Writer): void {
     this.#writer = writer;
     // A client that leaves while it is being authorised gets no answer, but the platform's promise must settle.
-    void writer.closed.then(() => this.#respond(new Response(null, { status: 499 })));
+    void writer.closed.then(() => this.#respond(goneResponse()));
   }
 
   open(status: number, headers: Headers): void {
@@ -107,10 +108,14 @@ class ResponseSink implements Sink {
   }
 }
 
+/** For a client that has left: nobody sees it. */
+function goneResponse(): Response {
+  return new Response(null, { status: 499 });
+}
+
 function onAbort(signal: AbortSignal | undefined, writer: Writer): void {
   if (signal === undefined) return;
   const gone = (): void => writer.gone();
-  if (signal.aborted) return gone();
   signal.addEventListener("abort", gone, { once: true });
   void writer.closed.then(() => signal.removeEventListener("abort", gone));
 }

@@ -61,6 +61,11 @@ export class Feed {
     void this.#run();
   }
 
+  /** Nothing will follow, unless the channel is dropped. */
+  get ended(): boolean {
+    return this.#ended;
+  }
+
   /** The number of the segment that will come next. */
   get end(): number {
     return this.#first + this.#segments.length;
@@ -76,7 +81,8 @@ export class Feed {
     let place = this.end;
     for (let left = count; left > 0; place--) {
       const segment = this.#segments[place - 1 - this.#first];
-      if (segment === undefined) return undefined;
+      // What is before a gap may be of a log that is gone, and is for those alone who were reading it.
+      if (segment === undefined || segment.item.type === "gap") return undefined;
       if (segment.item.type === "event") left--;
     }
     return place;
@@ -94,6 +100,7 @@ export class Feed {
       bytes += segment.bytes.length;
       if (segments.length > 0 && bytes > maxBytes) break;
       segments.push(segment);
+      if (segment.item.type === "end") break;
     }
     const batch = new Batch(segments);
     this.#latest = { from, to: this.end, maxBytes, batch };
@@ -161,8 +168,13 @@ export class Feed {
 
   readonly #ring = (hint?: Slice): void => {
     if (this.#stop.signal.aborted) return;
-    if (this.#continues(hint)) this.#append(hint);
-    else this.wake();
+    try {
+      if (this.#continues(hint)) return this.#append(hint);
+    } catch (error) {
+      // A hint is not worth an exception in the store's own code: reading will tell.
+      this.#context.onError(error);
+    }
+    this.wake();
   };
 
   /**
@@ -187,12 +199,14 @@ export class Feed {
   }
 
   #append(slice: Slice): void {
-    const wasEnded = this.#ended;
+    // A log that was closed is so still, and has been said to be; unless another has taken its place.
+    const wasEnded = this.#ended && slice.gap === undefined;
     this.#ended = slice.closed;
+    if (slice.gap !== undefined) this.#places.clear();
     const segments = segmentsOf(wasEnded ? { ...slice, closed: false } : slice, this.#context.onError);
     for (const segment of segments) {
       this.#segments.push(segment);
-      this.#bytes += segment.bytes.length;
+      this.#bytes += costOf(segment);
       // Whoever is at the end's position has yet to be told of it.
       if (segment.item.type !== "end") this.#place(segment.position);
     }
@@ -205,7 +219,7 @@ export class Feed {
     let count = 0;
     while (this.#bytes > this.#context.runBytes && count < this.#segments.length - 1) {
       const segment = this.#segments[count++] as Segment;
-      this.#bytes -= segment.bytes.length;
+      this.#bytes -= costOf(segment);
     }
     if (count === 0) return;
     this.#segments.splice(0, count);
@@ -221,6 +235,11 @@ export class Feed {
     this.#waiting = new Set();
     for (const done of waiting) done();
   }
+}
+
+/** In bytes, with what a segment costs besides its own: measured, some 400. */
+function costOf({ bytes }: Segment): number {
+  return bytes.length + 400;
 }
 
 /** In ms: doubling from a tenth of a second to five, each a random part of that. */

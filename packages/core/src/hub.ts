@@ -6,6 +6,7 @@ import { SluiceError } from "./errors.ts";
 import type { EventStore, Position } from "./event-store.ts";
 import { Feed } from "./feed.ts";
 import type { FeedContext } from "./feed.ts";
+import { callGuarded } from "./guard.ts";
 import { memoryStore } from "./memory-event-store.ts";
 import { Reader } from "./reader.ts";
 import { Replays } from "./replays.ts";
@@ -106,6 +107,7 @@ class StoreHub implements Hub {
   /** What makes each open reader leave. */
   readonly #readers = new Set<() => void>();
   #isClosed = false;
+  #polls = 0;
   #stopPolling: (() => void) | undefined = undefined;
 
   constructor(options: HubOptions) {
@@ -204,11 +206,14 @@ class StoreHub implements Hub {
 
   async #poll(): Promise<void> {
     const channels = [...this.#live.keys()];
+    this.#polls++;
     try {
       const tails = await this.#tails(channels);
       channels.forEach((channel, i) => {
         const feed = this.#live.get(channel)?.feed;
-        if (feed !== undefined && feed.position !== tails[i]) feed.wake();
+        // That a channel was closed moves no tail: now and then those that are open are looked at anyway.
+        const isOverdue = feed?.ended === false && this.#polls % CLOSE_POLLS === 0;
+        if (feed !== undefined && (feed.position !== tails[i] || isOverdue)) feed.wake();
       });
     } catch (error) {
       this.#onError(error);
@@ -218,15 +223,14 @@ class StoreHub implements Hub {
   }
 }
 
+/** Of so many polls, one also looks for channels whose end no doorbell has announced. */
+const CLOSE_POLLS = 6;
+
 /** In ms. */
 const TAILS_TIMEOUT = 30_000;
 
 function guarded(onError: (error: unknown) => void): (error: unknown) => void {
   return (error) => {
-    try {
-      onError(error);
-    } catch (thrown) {
-      console.error("Sluice: onError threw:", thrown);
-    }
+    callGuarded(() => onError(error));
   };
 }

@@ -147,6 +147,16 @@ const OURS = ["content-type", "content-length", "content-encoding", "transfer-en
 
 function checkHeaders(source: HeadersSource | undefined): Headers | undefined {
   if (source === undefined) return undefined;
+  if (source instanceof Promise) {
+    source.catch(() => {});
+    throw new SluiceError(
+      "invalid-option",
+      "Cannot create event stream: headers returned a promise; await in authorize",
+      {
+        option: "headers",
+      },
+    );
+  }
   let headers: Headers;
   try {
     headers = new Headers(source as ConstructorParameters<typeof Headers>[0]);
@@ -155,6 +165,18 @@ function checkHeaders(source: HeadersSource | undefined): Headers | undefined {
       option: "headers",
       cause,
     });
+  }
+  for (const [name, value] of headers) {
+    // The Headers class takes them, and platforms then refuse the response.
+    // oxlint-disable-next-line no-control-regex
+    if (!/[\x00-\x08\x0a-\x1f\x7f]/.test(value)) continue;
+    throw new SluiceError(
+      "invalid-option",
+      `Cannot create event stream: header ${name} has a control character; remove it`,
+      {
+        option: "headers",
+      },
+    );
   }
   const taken = OURS.find((name) => headers.has(name));
   if (taken === undefined) return headers;

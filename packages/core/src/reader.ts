@@ -59,6 +59,7 @@ export class Reader {
         failures = 0;
         if (read.segments.length > 0) return read;
       } catch (error) {
+        if (this.#signal.aborted) return undefined;
         if (whenStoreFails === "end") throw error;
         await sleep(backoff(failures++), this.#signal);
         continue;
@@ -107,13 +108,14 @@ export class Reader {
     const { feed } = this.#context;
     if (feed.position === undefined) return undefined;
     if (typeof this.#cursor === "object") return feed.placeOfLast(this.#cursor.last);
-    return this.#cursor === "tail" ? feed.end : feed.placeOf(this.#cursor);
+    return feed.placeOf(this.#cursor === "tail" ? feed.position : this.#cursor);
   }
 
   async #read(maxBytes: number): Promise<Batch> {
     const { replays, channel } = this.#context;
-    if (typeof this.#cursor === "object") this.#cursor = await replays.positionOfLast(channel, this.#cursor.last);
-    const { batch, next } = await replays.read(channel, this.#cursor, maxBytes);
+    if (typeof this.#cursor === "object")
+      this.#cursor = await replays.positionOfLast(channel, this.#cursor.last, this.#signal);
+    const { batch, next } = await replays.read(channel, this.#cursor, maxBytes, this.#signal);
     this.#cursor = next;
     return batch;
   }

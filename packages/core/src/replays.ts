@@ -8,6 +8,14 @@ export interface Replay {
   readonly next: Position;
 }
 
+/** One read for all who ask for the same at the same time. */
+interface Shared<Result> {
+  readonly result: Promise<Result>;
+  readonly stop: AbortController;
+  /** How many wait for it; once all have left, it is given up. */
+  waiting: number;
+}
+
 /**
  * Reads the store for readers that are behind the run. Those at the same cursor share one read and its bytes, and no more
  * than `maxReads` run at once: a crowd that comes back costs the store no more than a few.
@@ -17,10 +25,10 @@ export class Replays {
   readonly #maxReads: number;
   readonly #onError: (error: unknown) => void;
   #running = 0;
-  /** Each is one reader's, so that there are at most as many as readers. */
-  readonly #queue: (() => void)[] = [];
-  readonly #replays = new Map<string, Promise<Replay>>();
-  readonly #starts = new Map<string, Promise<Position>>();
+  /** Each is waited for by a reader at least, so that there are at most as many as readers. */
+  readonly #queue = new Set<() => void>();
+  readonly #replays = new Map<string, Shared<Replay>>();
+  readonly #starts = new Map<string, Shared<Position>>();
 
   constructor(store: EventStore, maxReads: number, onError: (error: unknown) => void) {
     this.#store = store;
@@ -28,53 +36,91 @@ export class Replays {
     this.#onError = onError;
   }
 
-  read(channel: string, cursor: Cursor, maxBytes: number): Promise<Replay> {
-    const key = JSON.stringify([channel, cursor, maxBytes]);
-    return this.#share(this.#replays, key, async () => {
-      const slice = await this.#store.read(channel, cursor, { maxBytes });
+  read(channel: string, cursor: Cursor, maxBytes: number, signal: AbortSignal): Promise<Replay> {
+    return this.#share(this.#replays, JSON.stringify([channel, cursor, maxBytes]), signal, async (stopped) => {
+      const slice = await this.#store.read(channel, cursor, { maxBytes, signal: stopped });
       return { batch: new Batch(segmentsOf(slice, this.#onError)), next: slice.next };
     });
   }
 
   /** The position behind which there are `count` events, or the start where there are fewer. */
-  positionOfLast(channel: string, count: number): Promise<Position> {
-    return this.#share(this.#starts, JSON.stringify([channel, count]), async () => {
-      let slice = await this.#store.read(channel, "start");
+  positionOfLast(channel: string, count: number, signal: AbortSignal): Promise<Position> {
+    return this.#share(this.#starts, JSON.stringify([channel, count]), signal, async (stopped) => {
+      let slice = await this.#store.read(channel, "start", { signal: stopped });
       let positions: Position[] = [slice.from];
       for (;;) {
         if (slice.gap !== undefined) positions = [slice.from];
         positions.push(...slice.events.map(({ id }) => id));
         positions = positions.slice(-count - 1);
         if (slice.upToDate) return positions[0] as Position;
-        slice = await this.#store.read(channel, slice.next);
+        slice = await this.#store.read(channel, slice.next, { signal: stopped });
       }
     });
   }
 
-  /** One run for all who ask for the same at the same time; they all fail with it, and `onError` is told once. */
-  #share<Result>(running: Map<string, Promise<Result>>, key: string, run: () => Promise<Result>): Promise<Result> {
-    const known = running.get(key);
-    if (known !== undefined) return known;
-    const result = this.#inTurn(run)
-      .catch((error: unknown) => {
-        this.#onError(error);
-        throw error;
-      })
-      .finally(() => running.delete(key));
-    running.set(key, result);
-    return result;
+  /** Rejects when the signal aborts, or when the read fails: `onError` is then told once. */
+  #share<Result>(
+    known: Map<string, Shared<Result>>,
+    key: string,
+    signal: AbortSignal,
+    run: (stopped: AbortSignal) => Promise<Result>,
+  ): Promise<Result> {
+    const shared = known.get(key) ?? this.#start(run);
+    const forget = (): void => {
+      if (known.get(key) === shared) known.delete(key);
+    };
+    if (shared.waiting++ === 0) {
+      known.set(key, shared);
+      shared.result.then(forget, forget);
+    }
+    return new Promise((resolve, reject) => {
+      const leave = (): void => {
+        reject(signal.reason);
+        if (--shared.waiting > 0) return;
+        forget();
+        shared.stop.abort();
+      };
+      const stay = (): void => signal.removeEventListener("abort", leave);
+      signal.addEventListener("abort", leave);
+      shared.result.finally(stay).then(resolve, reject);
+    });
   }
 
-  async #inTurn<Result>(run: () => Promise<Result>): Promise<Result> {
-    if (this.#running >= this.#maxReads) await new Promise<void>((resolve) => this.#queue.push(resolve));
+  #start<Result>(run: (stopped: AbortSignal) => Promise<Result>): Shared<Result> {
+    const stop = new AbortController();
+    const result = this.#inTurn(run, stop.signal).catch((error: unknown) => {
+      if (!stop.signal.aborted) this.#onError(error);
+      throw error;
+    });
+    return { result, stop, waiting: 0 };
+  }
+
+  async #inTurn<Result>(run: (stopped: AbortSignal) => Promise<Result>, stopped: AbortSignal): Promise<Result> {
+    if (this.#running >= this.#maxReads) await this.#turn(stopped);
     else this.#running++;
     try {
-      return await run();
+      return await run(stopped);
     } finally {
       // The turn is handed on, not given back, while somebody waits for it.
-      const next = this.#queue.shift();
+      const [next] = this.#queue;
       if (next === undefined) this.#running--;
       else next();
     }
+  }
+
+  #turn(stopped: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const leave = (): void => {
+        this.#queue.delete(take);
+        reject(stopped.reason);
+      };
+      const take = (): void => {
+        this.#queue.delete(take);
+        stopped.removeEventListener("abort", leave);
+        resolve();
+      };
+      this.#queue.add(take);
+      stopped.addEventListener("abort", leave);
+    });
   }
 }

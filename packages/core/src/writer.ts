@@ -43,7 +43,10 @@ export interface Sink {
    * @returns false when the platform holds enough: nothing is written then until `drained()` is called on the writer
    */
   write(bytes: Uint8Array<ArrayBuffer>): boolean;
-  /** Ends the response cleanly, after what was written. */
+  /**
+   * Ends the response cleanly, after what was written. Where `buffered` is not 0 then, `drained()` is called on the writer
+   * once all has left.
+   */
   end(): void;
   /** Breaks the connection off. */
   abort(): void;
@@ -59,7 +62,7 @@ export interface WriterOptions {
   readonly writeDeadline?: number | false | undefined;
   /** The most that is handed to the platform in one write, in bytes. Default 65,536. */
   readonly maxWriteBytes?: number | undefined;
-  /** The most that waits for a full client, in bytes; more ends the connection with `overflow`. Default 1 MiB. */
+  /** The most that waits for a full client, in bytes and 200 for each event; more ends the connection with `overflow`. Default 1 MiB. */
   readonly maxPendingBytes?: number | undefined;
   /** The largest event, encoded, in bytes; a larger one is refused with `too-large`. Default 1 MiB. */
   readonly maxEventBytes?: number | undefined;
@@ -112,7 +115,7 @@ export interface Writer {
   readonly closed: Promise<CloseReason>;
   /** The reason, once there is one. */
   readonly reason: CloseReason | undefined;
-  /** The adapter says: there is room again. */
+  /** The adapter says: there is room again; or, after `end()`, that the last bytes have left. */
   drained(): void;
   /** The adapter says: the platform has noticed that the connection is over. Default `"disconnected"`. */
   gone(reason?: CloseReason): void;
@@ -170,6 +173,8 @@ export class SinkWriter implements Writer {
   /** What all sends wait for together: the queue is empty and the sink has room. */
   #room: Deferred | undefined = undefined;
   #ending: CloseReason | undefined = undefined;
+  /** The sink has been told to end. */
+  #hasEnded = false;
   #resolveClosed!: (reason: CloseReason) => void;
 
   #lastWrite = 0;
@@ -209,12 +214,13 @@ export class SinkWriter implements Writer {
   write(bytes: Uint8Array<ArrayBuffer>): Promise<void> {
     const over = this.reason ?? this.#ending;
     if (over !== undefined) return rejected(connectionClosed(over));
-    if (this.#queuedBytes > 0 && this.#queuedBytes + bytes.length > this.#settings.maxPendingBytes) {
+    const cost = bytes.length + QUEUED;
+    if (this.#queuedBytes > 0 && this.#queuedBytes + cost > this.#settings.maxPendingBytes) {
       this.abort("overflow");
       return rejected(overflow(this.#settings.maxPendingBytes));
     }
     this.#queue.push(bytes);
-    this.#queuedBytes += bytes.length;
+    this.#queuedBytes += cost;
     this.#flush();
     return this.#whenRoom();
   }
@@ -233,6 +239,7 @@ export class SinkWriter implements Writer {
 
   drained(): void {
     if (this.reason !== undefined) return;
+    if (this.#hasEnded) return this.#close(this.#ending as CloseReason);
     this.#full = false;
     this.#flush();
   }
@@ -269,23 +276,21 @@ export class SinkWriter implements Writer {
   #takeFromQueue(): Uint8Array<ArrayBuffer> {
     const max = this.#settings.maxWriteBytes;
     const first = this.#queue[0] as Uint8Array<ArrayBuffer>;
-    let bytes = first;
     if (first.length > max) {
-      bytes = first.subarray(0, max);
       this.#queue[0] = first.subarray(max);
-    } else {
-      let count = 0;
-      let length = 0;
-      for (const next of this.#queue) {
-        if (length + next.length > max) break;
-        length += next.length;
-        count++;
-      }
-      const taken = this.#queue.splice(0, count);
-      if (count > 1) bytes = join(taken, length);
+      this.#queuedBytes -= max;
+      return first.subarray(0, max);
     }
-    this.#queuedBytes -= bytes.length;
-    return bytes;
+    let count = 0;
+    let bytes = 0;
+    for (const next of this.#queue) {
+      if (bytes + next.length > max) break;
+      bytes += next.length;
+      count++;
+    }
+    const taken = this.#queue.splice(0, count);
+    this.#queuedBytes -= bytes + count * QUEUED;
+    return count === 1 ? first : join(taken, bytes);
   }
 
   /** Does what waited for room, once there is some. */
@@ -293,13 +298,21 @@ export class SinkWriter implements Writer {
     if (this.#full || this.#queue.length > 0 || this.reason !== undefined) return;
     this.#room?.resolve();
     this.#room = undefined;
-    if (this.#ending === undefined) return;
-    this.#close(this.#ending);
+    if (this.#ending !== undefined) this.#endSink(this.#ending);
+  }
+
+  /** Over is the connection when the last bytes have left: a client that does not take them is cut off as any other. */
+  #endSink(reason: CloseReason): void {
+    this.#hasEnded = true;
+    this.#full = true;
     try {
       this.#sink.end();
     } catch {
-      this.#abortSink();
+      return this.abort(reason);
     }
+    if (this.reason !== undefined) return;
+    if (this.#sink.buffered === 0) this.#close(reason);
+    else this.#watchProgress();
   }
 
   #abortSink(): void {
@@ -395,6 +408,9 @@ function join(parts: readonly Uint8Array[], length: number): Uint8Array<ArrayBuf
   }
   return whole;
 }
+
+/** What an event that waits costs besides its bytes, in bytes: measured, some 200. */
+const QUEUED = 200;
 
 /** The error of everything that is asked of a connection that is over. */
 export function connectionClosed(reason: CloseReason): SluiceError {

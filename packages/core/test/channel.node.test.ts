@@ -101,6 +101,16 @@ describe("publish", () => {
     await channel.publish({ data: "two" }, { ifTail: ids[0] });
   });
 
+  test("an array with a hole is refused, and the process lives", async () => {
+    const { channel } = setUp();
+    const reader = channel.read("tail");
+    await reader.next();
+    const sparse: { data: string }[] = [];
+    sparse[1] = { data: "x" };
+    await expect(channel.publish(sparse)).rejects.toMatchObject({ code: "invalid-field" });
+    await reader.return?.();
+  });
+
   test("options that do not exist, or make no sense, are refused", async () => {
     const { hub, channel } = setUp();
     const wrong = (options: object): Promise<unknown> =>
@@ -236,6 +246,65 @@ describe("read", () => {
     expect(await waiting).toEqual(["live", "end"]);
     expect(await take(channel.read("start"), () => false)).toEqual(["a", "end"]);
     await expect(channel.publish({ data: "b" })).rejects.toMatchObject({ code: "closed" });
+  });
+
+  test("who joins a closed channel comes to its end, while others have it open, too", async () => {
+    const { channel } = setUp();
+    await channel.publish(numbers(2));
+    const early = take(channel.read("start"), () => false);
+    await expect.poll(async () => (await take(channel.read("start"), (short) => short === "live")).length).toBe(3);
+    await channel.close();
+    expect(await early).toEqual(["0", "1", "live", "end"]);
+    for (const from of ["tail", await channel.position(), { last: 1 }] as const) {
+      expect((await take(channel.read(from), () => false)).at(-1)).toBe("end");
+    }
+  });
+
+  test("a close that no bell announces is found", async () => {
+    const { store, faults } = faulty();
+    const { channel } = setUp({ store, pollInterval: 5 });
+    await channel.publish({ data: "a" });
+    const reading = take(channel.read("start"), () => false);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    faults.deaf = true;
+    await channel.close();
+    expect((await reading).at(-1)).toBe("end");
+  });
+
+  test("closed, dropped, and closed again, a channel ends for those who read the second time", async () => {
+    const store = memoryStore();
+    const { channel } = setUp({ store });
+    await channel.publish(numbers(2));
+    await channel.close();
+    expect((await take(channel.read("start"), () => false)).at(-1)).toBe("end");
+    await store.drop("c");
+    await channel.publish({ data: "anew" });
+    await channel.close();
+    for (const from of ["start", { last: 1 }] as const) {
+      const history = (await take(channel.read(from), () => false)).filter((short) => short !== "live");
+      expect(history).toEqual(["anew", "end"]);
+    }
+  });
+
+  test("what was dropped is not given to who comes afterwards", async () => {
+    const store = memoryStore();
+    const { channel } = setUp({ store });
+    const keepsTheFeed = channel.read("tail");
+    await keepsTheFeed.next();
+    await channel.publish(numbers(4));
+    const old = await channel.position();
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    await store.drop("c");
+    await channel.publish({ data: "anew" });
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    for (const [from, expected] of [
+      [{ last: 5 }, ["anew", "live"]],
+      ["start", ["anew", "live"]],
+      [old, ["gap:reset", "anew", "live"]],
+    ] as const) {
+      expect(await take(channel.read(from), (short) => short === "live")).toEqual(expected);
+    }
+    await keepsTheFeed.return?.();
   });
 
   test("return() interrupts a read that waits, and a signal rejects it with its reason", async () => {
@@ -493,6 +562,38 @@ describe("eventStream of a channel", () => {
     expect(events.slice(1).map(({ data }) => data)).toEqual(Array.from({ length: 2000 }, (_, n) => `event ${n}`));
     await slow.leave();
   });
+});
+
+test("readers that have left cost the store nothing more", async () => {
+  const store = memoryStore();
+  await store.append("c", numbers(2));
+  let reads = 0;
+  let answer: (() => void) | undefined;
+  const slow: EventStore = {
+    ...store,
+    append: (...args) => store.append(...args),
+    tails: (...args) => store.tails(...args),
+    watch: (...args) => store.watch(...args),
+    close: () => store.close(),
+    async read(channel, cursor, options) {
+      if (cursor.startsWith("e")) {
+        reads++;
+        await new Promise<void>((resolve) => {
+          answer = resolve;
+        });
+      }
+      return store.read(channel, cursor, options);
+    },
+  };
+  const { channel } = setUp({ store: slow, maxReplayReads: 2 });
+  const readers = Array.from({ length: 50 }, (_, n) => channel.read(`e.a1aaa${String.fromCharCode(97 + (n % 26))}`));
+  const waiting = readers.map((reader) => reader.next());
+  await expect.poll(() => reads).toBe(2);
+  for (const reader of readers) await reader.return?.();
+  expect((await Promise.all(waiting)).every(({ done }) => done)).toBe(true);
+  answer?.();
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  expect(reads).toBe(2);
 });
 
 test("a hub with a thousand readers of one channel reads its store once for each event, and lets go of all of them", async () => {

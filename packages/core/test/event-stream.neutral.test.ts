@@ -178,6 +178,15 @@ describe("the first bytes", () => {
     expect(perConnection.response.headers.get("X-Path")).toBe("/stream");
   });
 
+  test("headers that cannot be sent are refused: a promise, a control character", async () => {
+    expect(() => eventStream(() => [], { headers: { "X-A": "a\u0001b" } })).toThrow("control character");
+    const errors: unknown[] = [];
+    const headers = (async () => ({})) as unknown as () => Record<string, string>;
+    const { response } = await ask(() => [], { headers, onError: (error) => errors.push(error) });
+    expect(response.status).toBe(500);
+    expect(errors).toMatchObject([{ code: "invalid-option", option: "headers" }]);
+  });
+
   test("a headers function that throws answers 500, and its text stays here", async () => {
     const errors: unknown[] = [];
     const { response, text } = await ask(() => [], {
@@ -340,6 +349,27 @@ describe("authorize", () => {
     });
   }
 
+  test("nothing can be sent before it has answered", async () => {
+    const codes: unknown[] = [];
+    const trySend = async (connection: Connection): Promise<void> => {
+      await connection.send({ data: "secret" }).catch((error: SluiceError) => codes.push(error.code));
+    };
+    const failing = async (connection: Connection): Promise<boolean> => {
+      await trySend(connection);
+      throw new Error("no");
+    };
+    const refused = await ask(() => [one], {
+      authorize: async (connection) => {
+        await trySend(connection);
+        return false;
+      },
+    });
+    expect([refused.response.status, refused.text]).toEqual([403, ""]);
+    const failed = await ask(() => [one], { authorize: failing, onError: (_, connection) => void trySend(connection) });
+    expect([failed.response.status, failed.text]).toEqual([500, ""]);
+    expect(codes).toEqual(["invalid-state", "invalid-state", "invalid-state"]);
+  });
+
   test("a client that leaves meanwhile starts nothing", async () => {
     const aborted = new AbortController();
     let runs = 0;
@@ -443,6 +473,28 @@ describe("errors", () => {
     }
     expect(errors.map((error) => (error as Error).message)).toEqual(Array(3).fill("headers have been sent"));
     expect(aborted).toBe(3);
+  });
+
+  test("an onError that is async and fails, or sends, harms nobody", async () => {
+    const { response, events } = await ask(
+      async function* () {
+        yield two;
+        throw undefined;
+      },
+      {
+        onError: async (_, { send }) => {
+          void send({ id: "a\nb", data: "" });
+          throw new Error("async");
+        },
+      },
+    );
+    expect([response.status, events]).toEqual([200, [two]]);
+  });
+
+  test("a source that rejects with nothing is reported all the same", async () => {
+    const errors: unknown[] = [];
+    await ask(() => Promise.reject(undefined), { onError: (error) => errors.push(error) });
+    expect(errors).toEqual([undefined]);
   });
 
   test("an onError that throws harms nobody", async () => {

@@ -133,7 +133,7 @@ describe("limits", () => {
   });
 
   test("sending on without waiting ends the connection before a hole can open", async () => {
-    const { sink, writer } = setUp({ maxPendingBytes: 100 });
+    const { sink, writer } = setUp({ maxPendingBytes: 1400 });
     sink.room = 1;
     const sends = Array.from({ length: 50 }, (_, i) => writer.send({ data: `event ${i}` }));
     const outcomes = await Promise.all(sends.map(codeOf));
@@ -167,6 +167,7 @@ describe("the end", () => {
     expect(sink.ended).toBe(false);
     expect(await codeOf(writer.send({ data: "late" }))).toBe("connection-closed/finished");
     sink.room = Infinity;
+    sink.buffered = 0;
     writer.drained();
     expect(sink.ended).toBe(true);
     expect(sink.text).toBe("data: a\n\ndata: b\n\n");
@@ -182,6 +183,27 @@ describe("the end", () => {
     writer.gone();
     expect(await writer.closed).toBe("disconnected");
     expect(sink.ended).toBe(false);
+  });
+
+  test("it is over when the last bytes have left, and not before", async () => {
+    const { sink, writer } = setUp();
+    await writer.send({ data: "a" });
+    sink.buffered = 9; // taken with room, but not passed on
+    writer.end("finished");
+    expect([sink.ended, writer.reason]).toEqual([true, undefined]);
+    sink.buffered = 0;
+    writer.drained();
+    expect(await writer.closed).toBe("finished");
+  });
+
+  test("a client that does not take the last bytes is cut off by the deadline, also when the response has ended", async () => {
+    const { sink, writer } = setUp({ writeDeadline: 1000 });
+    await writer.send({ data: "a" });
+    sink.buffered = 9;
+    writer.end("finished");
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(await writer.closed).toBe("write-deadline");
+    expect(sink.aborted).toBe(true);
   });
 
   test("it ends once, for the reason that came first", async () => {
