@@ -24,8 +24,9 @@ export interface Connection<Native = unknown> extends Exchange<Native>, Resume {
   /**
    * Sends an event; `data` that is no string is serialised. Resolves when there is room for another.
    *
-   * Rejects with `invalid-field` or `too-large` where the event cannot go out (`onError` is told, too, should nobody
-   * wait for it), and with `connection-closed` or `overflow` when the connection is over.
+   * Rejects with `invalid-field` or `too-large` where the event cannot go out (`onError` is told, too, should nobody wait
+   * for it); with `invalid-state` before the connection is admitted; and with `connection-closed` or `overflow` when it is
+   * over.
    */
   readonly send: (event: ServerSentEvent) => Promise<void>;
   /**

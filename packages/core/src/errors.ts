@@ -8,7 +8,7 @@ import type { CloseReason } from "./writer.ts";
  * | `invalid-field` | an event has a field that the wire cannot carry; `field` names it |
  * | `invalid-option` | an option is unknown or out of range; `option` names it |
  * | `invalid-source` | the source of a stream is not something that can be streamed |
- * | `invalid-state` | a decoder was used after its end, after a failure, or from inside its own callback |
+ * | `invalid-state` | a decoder was used after its end, after a failure, or from inside its own callback; something was sent on a connection that is not admitted yet |
  * | `invalid-response` | a response that should be an event stream is not one |
  * | `invalid-data` | `parse` threw on the data of an event; `cause` has its error |
  * | `too-large` | something is over a limit; `option` names the limit |

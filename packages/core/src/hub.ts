@@ -20,7 +20,7 @@ export interface HubOptions {
   readonly serialize?: ((data: unknown) => string) | undefined;
   /** The largest event, encoded, in bytes. Default 1 MiB. */
   readonly maxEventBytes?: number | undefined;
-  /** How many bytes of newest events each channel that is read keeps encoded. Default 1 MiB. */
+  /** How many bytes of newest events, with 400 for each, every channel that is read keeps encoded. Default 1 MiB. */
   readonly runBytes?: number | undefined;
   /** How many reads of the store run at once for readers that are behind. Default 8. */
   readonly maxReplayReads?: number | undefined;
