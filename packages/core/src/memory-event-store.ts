@@ -1,7 +1,5 @@
 import { checkOptions, milliseconds, size } from "./check-options.ts";
 import type { Rule } from "./check-options.ts";
-import { formatEventId, ORIGIN, positionOf, randomEpoch, randomTag, resolveCursor } from "./cursor.ts";
-import type { LogBounds, LogMark } from "./cursor.ts";
 import { SluiceError, show } from "./errors.ts";
 import type {
   Appended,
@@ -10,11 +8,11 @@ import type {
   EventStore,
   NewEvent,
   Position,
-  Producer,
   ReadOptions,
   Slice,
-  StoredEvent,
 } from "./event-store.ts";
+import { MemoryLog } from "./memory-log.ts";
+import type { LogLimits } from "./memory-log.ts";
 import { startTimer } from "./timer.ts";
 
 /** How much of each channel is kept. What is over a limit goes, oldest first. */
@@ -73,23 +71,16 @@ const retentionRules: Readonly<Record<keyof Retention, Rule>> = {
   maxAge: milliseconds,
 };
 
-interface Limits {
-  readonly maxEvents: number;
-  readonly maxBytes: number;
-  readonly maxAge: number;
-  readonly maxProducers: number;
-}
-
 /** How often, at the most, is looked for what has expired, in ms. */
 const SWEEP = 60_000;
 
 class MemoryStore implements EventStore {
   readonly durability = "process";
-  readonly #limits: Limits;
+  readonly #limits: LogLimits;
   readonly #maxChannels: number;
   readonly #maxIdle: number;
   readonly #sweepEvery: number;
-  readonly #logs = new Map<string, Log>();
+  readonly #logs = new Map<string, MemoryLog>();
   readonly #watchers = new Map<string, Set<(hint?: Slice) => void>>();
   #stopSweeping: (() => void) | undefined = undefined;
   #closed = false;
@@ -110,7 +101,7 @@ class MemoryStore implements EventStore {
   async append(channel: string, events: readonly NewEvent[], options: AppendOptions = {}): Promise<Appended> {
     this.#assertOpen();
     const known = this.#logs.get(channel);
-    const log = known ?? new Log(this.#limits);
+    const log = known ?? new MemoryLog(this.#limits);
     const outcome = log.append(events, options);
     if (outcome.duplicate || !outcome.changed) return { tail: outcome.tail, duplicate: outcome.duplicate };
     if (known === undefined) this.#add(channel, log);
@@ -121,7 +112,7 @@ class MemoryStore implements EventStore {
   async read(channel: string, after: Cursor, options: ReadOptions = {}): Promise<Slice> {
     this.#assertOpen();
     options.signal?.throwIfAborted();
-    return (this.#logs.get(channel) ?? new Log(this.#limits)).read(after, options);
+    return (this.#logs.get(channel) ?? new MemoryLog(this.#limits)).read(after, options);
   }
 
   async tails(channels: readonly string[]): Promise<readonly Position[]> {
@@ -158,7 +149,7 @@ class MemoryStore implements EventStore {
     this.#watchers.clear();
   }
 
-  #add(channel: string, log: Log): void {
+  #add(channel: string, log: MemoryLog): void {
     if (this.#logs.size >= this.#maxChannels) this.#sweep();
     if (this.#logs.size >= this.#maxChannels) {
       throw new SluiceError(
@@ -202,191 +193,4 @@ class MemoryStore implements EventStore {
     if (this.#closed)
       throw new SluiceError("unavailable", "Cannot use memory store: it has been closed; create another");
   }
-}
-
-interface Outcome extends Appended {
-  readonly changed: boolean;
-  readonly slice?: Slice;
-}
-
-/** What a producer last did. */
-interface Done {
-  readonly epoch: number;
-  readonly seq: number;
-  readonly tail: Position;
-}
-
-/** One channel's log. Every method is synchronous, which is what makes it atomic. */
-class Log {
-  usedAt: number = performance.now();
-
-  readonly #limits: Limits;
-  readonly #epoch: string = randomEpoch();
-  /** Retained events from `#first` on; what lies before has been removed, and is cut off now and then. */
-  #events: Kept[] = [];
-  #first = 0;
-  #bytes = 0;
-  #trimmed: LogMark = ORIGIN;
-  #tail: LogMark = ORIGIN;
-  #closed = false;
-  /** In the order of their last append. */
-  readonly #producers = new Map<string, Done>();
-
-  constructor(limits: Limits) {
-    this.#limits = limits;
-  }
-
-  get tail(): Position {
-    return positionOf(this.#epoch, this.#tail);
-  }
-
-  touch(): void {
-    this.usedAt = performance.now();
-  }
-
-  append(events: readonly NewEvent[], { producer, ifTail, close = false }: AppendOptions): Outcome {
-    if (producer !== undefined) {
-      const before = this.#verdict(producer);
-      if (before !== undefined) return { tail: before.tail, duplicate: true, changed: false };
-    }
-    const { tail } = this;
-    if (this.#closed) {
-      if (events.length === 0) return { tail, duplicate: false, changed: false };
-      throw new SluiceError("closed", "Cannot append: the channel is closed; drop it to begin anew");
-    }
-    if (ifTail !== undefined && ifTail !== tail) {
-      throw new SluiceError(
-        "conflict",
-        `Cannot append: the tail is ${show(tail)}, not ${show(ifTail)}; read on and decide again`,
-      );
-    }
-    if (events.length === 0 && !close) return { tail, duplicate: false, changed: false };
-    const kept = this.#mint(events);
-    this.#closed = close;
-    this.touch();
-    this.trim(this.usedAt);
-    if (producer !== undefined) this.#remember(producer);
-    const slice: Slice = { from: tail, events: kept, next: this.tail, upToDate: true, closed: close };
-    return { tail: this.tail, duplicate: false, changed: true, slice };
-  }
-
-  read(after: Cursor, { limit = 256, maxBytes = 1024 * 1024 }: ReadOptions): Slice {
-    this.trim(performance.now());
-    const { mark, gap } = resolveCursor(after, this.#bounds(), (seq) => this.#at(seq)?.tag);
-    const events: StoredEvent[] = [];
-    let bytes = 0;
-    let last = mark;
-    for (let kept = this.#at(last.seq + 1); kept !== undefined; kept = this.#at(last.seq + 1)) {
-      bytes += kept.bytes;
-      if (events.length > 0 && (events.length >= limit || bytes > maxBytes)) break;
-      events.push(kept.event);
-      last = kept;
-    }
-    const upToDate = last.seq === this.#tail.seq;
-    return {
-      from: positionOf(this.#epoch, mark),
-      events,
-      next: positionOf(this.#epoch, last),
-      ...(gap !== undefined && { gap }),
-      upToDate,
-      closed: upToDate && this.#closed,
-    };
-  }
-
-  /** Removes what retention no longer allows, oldest first. */
-  trim(now: number): void {
-    const { maxEvents, maxBytes, maxAge } = this.#limits;
-    let oldest = this.#events[this.#first];
-    while (
-      oldest !== undefined &&
-      (this.#events.length - this.#first > maxEvents || this.#bytes > maxBytes || now - oldest.keptAt > maxAge)
-    ) {
-      this.#bytes -= oldest.bytes;
-      this.#trimmed = { seq: oldest.seq, tag: oldest.tag };
-      oldest = this.#events[++this.#first];
-    }
-    // Cut off in bulk: once for each time as many have gone as remain.
-    if (this.#first > 64 && this.#first > this.#events.length / 2) {
-      this.#events = this.#events.slice(this.#first);
-      this.#first = 0;
-    }
-  }
-
-  #bounds(): LogBounds | undefined {
-    if (this.#tail.seq === 0) return undefined;
-    return { epoch: this.#epoch, trimmed: this.#trimmed, tail: this.#tail };
-  }
-
-  #at(seq: number): Kept | undefined {
-    const index = seq - this.#trimmed.seq - 1;
-    return index < 0 ? undefined : this.#events[this.#first + index];
-  }
-
-  /** All are sized before one is kept: an append that is refused leaves nothing. */
-  #mint(events: readonly NewEvent[]): readonly StoredEvent[] {
-    const sizes = events.map(sizeOf);
-    const tooLarge = sizes.find((bytes) => bytes > this.#limits.maxBytes);
-    if (tooLarge !== undefined) {
-      throw new SluiceError(
-        "too-large",
-        `Cannot append: an event of ${tooLarge} bytes is over the retention's maxBytes (${this.#limits.maxBytes}); split it or raise the limit`,
-        { option: "maxBytes" },
-      );
-    }
-    const tag = randomTag();
-    const at = Date.now();
-    const keptAt = performance.now();
-    return events.map(({ event, data, key }, index) => {
-      const seq = this.#tail.seq + 1;
-      const bytes = sizes[index] as number;
-      const id = formatEventId({ epoch: this.#epoch, seq, tag });
-      const stored: StoredEvent = {
-        ...(event !== undefined && { event }),
-        data,
-        ...(key !== undefined && { key }),
-        id,
-        at,
-      };
-      this.#events.push({ event: stored, seq, tag, bytes, keptAt });
-      this.#bytes += bytes;
-      this.#tail = { seq, tag };
-      return stored;
-    });
-  }
-
-  /** @returns what the append did when it first came; undefined for one that is new */
-  #verdict({ id, epoch, seq }: Producer): Done | undefined {
-    const last = this.#producers.get(id);
-    if (last !== undefined && epoch < last.epoch) {
-      throw new SluiceError(
-        "fenced",
-        `Cannot append: producer ${show(id)} is at epoch ${last.epoch}, this is ${epoch}; another has taken over`,
-      );
-    }
-    const expected = last === undefined || epoch > last.epoch ? 0 : last.seq + 1;
-    if (seq === expected) return undefined;
-    if (seq < expected) return last;
-    throw new SluiceError(
-      "sequence",
-      `Cannot append: producer ${show(id)} should send seq ${expected}, this is ${seq}; an append is missing`,
-    );
-  }
-
-  #remember({ id, epoch, seq }: Producer): void {
-    this.#producers.delete(id);
-    this.#producers.set(id, { epoch, seq, tail: this.tail });
-    if (this.#producers.size <= this.#limits.maxProducers) return;
-    for (const oldest of this.#producers.keys()) return void this.#producers.delete(oldest);
-  }
-}
-
-interface Kept extends LogMark {
-  readonly event: StoredEvent;
-  readonly bytes: number;
-  /** On the clock that never steps. */
-  readonly keptAt: number;
-}
-
-function sizeOf({ event = "", data, key = "" }: NewEvent): number {
-  return event.length + data.length + key.length + 64;
 }
