@@ -25,7 +25,7 @@ handOver([...verbs[verb], ...args]);
 function install() {
   const { packageManager } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
   const command = ["--yes", packageManager, "install", "--frozen-lockfile"];
-  console.error(`npx ${command.join(" ")}`);
+  console.error(`npx ${command.join(" ")}: the first time it takes a minute`);
   const { status, error, stdout, stderr } = spawnSync("npx", command, {
     cwd: root,
     encoding: "utf8",

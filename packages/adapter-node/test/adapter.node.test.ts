@@ -16,6 +16,11 @@ describe("node:http", () => adapterSuite(() => serveNode(createHttpServer(listen
 describe("node:https", () => adapterSuite(() => serveNode(createHttpsServer(selfSigned(), listener()), { tls: true })));
 
 describe("node:http2 over TLS", () =>
-  adapterSuite(() => serveNode(createSecureServer(selfSigned(), listener()), { tls: true, http2: true })));
+  adapterSuite(
+    () => serveNode(createSecureServer(selfSigned(), listener()), { tls: true, http2: true }),
+    {},
+    { http2: true },
+  ));
 
-describe("node:http2 without TLS", () => adapterSuite(() => serveNode(createH2cServer(listener()), { http2: true })));
+describe("node:http2 without TLS", () =>
+  adapterSuite(() => serveNode(createH2cServer(listener()), { http2: true }), {}, { http2: true }));

@@ -40,7 +40,8 @@ export interface Channel {
    */
   publish(events: PublishedEvent | readonly PublishedEvent[], options?: PublishOptions): Promise<EventId>;
   /**
-   * Reads the log from a cursor on, and goes on with what is published, until the channel is closed.
+   * Reads the log from a cursor on, and goes on with what is published, until the channel is closed. It begins with the
+   * first `next()`, where `"tail"` is what is the tail then.
    *
    * Leaving the loop lets go of it; a signal that aborts rejects the read that waits with its reason.
    */
@@ -97,7 +98,8 @@ export class LogChannel implements Channel {
   ): AsyncIterableIterator<ChannelItem, undefined, undefined> {
     checkOptions("Cannot read channel", options, readRules);
     const { signal } = options;
-    return new ChannelIterator((stopped) => this.open(checkStart(from), stopped), signal);
+    const start = checkStart(from);
+    return new ChannelIterator((stopped) => this.open(start, stopped), signal);
   }
 
   position(): Promise<Position> {
@@ -173,6 +175,16 @@ function checkName(name: unknown): string {
 function toNewEvent(published: PublishedEvent, { serialize, maxEventBytes }: ChannelContext): NewEvent {
   if (typeof published !== "object" || published === null) throw notPublishable(published);
   const { event, data, key } = published;
+  const own = ["id", "retry", "comment"].find((field) => field in published);
+  if (own !== undefined) {
+    throw new SluiceError(
+      "invalid-field",
+      `Cannot publish: ${own} is not for the publisher: the log mints ids; leave it out`,
+      {
+        field: own,
+      },
+    );
+  }
   if (data === undefined) throw notPublishable(published);
   refuseReserved("event", event);
   if (key !== undefined && (typeof key !== "string" || key.length > 256)) {
@@ -207,7 +219,9 @@ function notPublishable(value: unknown): SluiceError {
 
 // Not a generator: its return() would wait for the next event.
 class ChannelIterator implements AsyncIterableIterator<ChannelItem, undefined, undefined> {
-  readonly #reader: Reader;
+  readonly #open: (signal: AbortSignal) => Reader;
+  /** From the first `next()` on: what is never iterated holds nothing. */
+  #reader: Reader | undefined = undefined;
   readonly #stop = new AbortController();
   readonly #signal: AbortSignal | undefined;
   #items: ChannelItem[] = [];
@@ -215,7 +229,7 @@ class ChannelIterator implements AsyncIterableIterator<ChannelItem, undefined, u
 
   constructor(open: (signal: AbortSignal) => Reader, signal: AbortSignal | undefined) {
     this.#signal = signal;
-    this.#reader = open(this.#stop.signal);
+    this.#open = open;
     if (signal?.aborted === true) this.#finish();
     else signal?.addEventListener("abort", this.#finish, { once: true });
   }
@@ -239,6 +253,8 @@ class ChannelIterator implements AsyncIterableIterator<ChannelItem, undefined, u
   async #next(): Promise<IteratorResult<ChannelItem, undefined>> {
     this.#signal?.throwIfAborted();
     if (this.#items.length === 0) {
+      if (this.#stop.signal.aborted) return { done: true, value: undefined };
+      this.#reader ??= this.#open(this.#stop.signal);
       const batch = await this.#reader.next(READ_BYTES);
       this.#signal?.throwIfAborted();
       if (batch === undefined) return { done: true, value: undefined };

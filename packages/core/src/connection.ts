@@ -49,6 +49,15 @@ function notAdmitted(): SluiceError {
   );
 }
 
+/** Told to `onError` alone: `send()` has rejected as ever, but nobody waits for it who made this mistake. */
+function lateSend(): SluiceError {
+  return new SluiceError(
+    "connection-closed",
+    "Cannot send event: the source has returned, so its stream has ended; return a promise that lasts as long as it sends",
+    { reason: "finished" },
+  );
+}
+
 /** What the client is told of its resume in the `Sluice-Resume` header. */
 export type ResumeOutcome = "fresh" | "resumed" | "gap";
 
@@ -72,6 +81,7 @@ export class LiveConnection<Native> implements Connection<Native> {
   #reported: unknown = NOTHING;
   #isReporting = false;
   #isAdmitted = false;
+  #sourceIsDone = false;
   #open: ((resumed?: ResumeOutcome) => void) | undefined = undefined;
   #greeted: Promise<void> = Promise.resolve();
 
@@ -102,6 +112,7 @@ export class LiveConnection<Native> implements Connection<Native> {
   readonly send = (event: ServerSentEvent): Promise<void> => {
     if (!this.#isAdmitted && this.reason === undefined) return rejected(notAdmitted());
     try {
+      if (this.#sourceIsDone) this.report(lateSend());
       void this.greet();
       return this.#writer.write(this.#writer.encode(this.#encode(event)));
     } catch (error) {
@@ -111,7 +122,7 @@ export class LiveConnection<Native> implements Connection<Native> {
   };
 
   /** What opens the response; it is called once, before the first bytes. */
-  onFirstSend(open: (resumed?: ResumeOutcome) => void): void {
+  admit(open: (resumed?: ResumeOutcome) => void): void {
     this.#isAdmitted = true;
     this.#open = open;
   }
@@ -146,6 +157,7 @@ export class LiveConnection<Native> implements Connection<Native> {
 
   /** Ends cleanly: what was sent still goes out. A source that is not done is stopped at once. */
   end(reason: CloseReason): void {
+    this.#sourceIsDone = reason === "finished";
     this.#writer.end(reason);
     if (reason === "max-age" || reason === "expired" || reason === "drained") this.#finish(reason);
   }

@@ -308,7 +308,7 @@ function chunksOfResponse(response: Response): Chunks {
 
 function isResponse(value: unknown): value is Response {
   if (!isObject(value) || !("body" in value && "headers" in value)) return false;
-  return isObject(value.headers) && "get" in value.headers;
+  return "status" in value && isObject(value.headers) && "get" in value.headers;
 }
 
 function isObject(value: unknown): value is object {

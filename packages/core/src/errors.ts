@@ -87,9 +87,22 @@ export function show(value: unknown): string {
     case "function":
       return "a function";
     case "object":
-      if (value === null) return "null";
-      return Array.isArray(value) ? "an array" : "an object";
+      return value === null ? "null" : showObject(value);
     default:
       return String(value);
   }
+}
+
+/** Small ones with what is in them, one level deep: options mostly. */
+function showObject(value: object): string {
+  if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer) return "bytes";
+  if (value instanceof Promise) return "a promise";
+  const isPlain = Object.getPrototypeOf(value) === Object.prototype;
+  const keys = Array.isArray(value) || isPlain ? Object.keys(value) : [];
+  if (keys.length === 0 || keys.length > 3) return Array.isArray(value) ? "an array" : "an object";
+  const entries = Object.entries(value).map(([key, entry]: [string, unknown]) => {
+    const shown = typeof entry === "object" && entry !== null ? "…" : show(entry);
+    return Array.isArray(value) ? shown : `${key}: ${shown}`;
+  });
+  return Array.isArray(value) ? `[${entries.join(", ")}]` : `{ ${entries.join(", ")} }`;
 }

@@ -103,7 +103,9 @@ export function checkFields(fields: Fields): asserts fields is ValidFields {
 function notAnEvent(value: unknown): SluiceError {
   if (typeof value === "object" && value !== null && !ArrayBuffer.isView(value) && !Array.isArray(value)) {
     const keys = Object.keys(value).slice(0, 5).join(", ");
-    const got = keys === "" ? "an empty object" : `an object with ${keys}`;
+    // Fields that are there are undefined, or this would not be asked.
+    const isField = Object.keys(value).some((key) => ["event", "data", "id", "retry", "comment"].includes(key));
+    const got = keys === "" ? "an empty object" : `an object with ${keys}${isField ? ", undefined" : ""}`;
     return new SluiceError(
       "invalid-field",
       `Cannot encode event: none of event, data, id, retry and comment is set, got ${got}; did you mean { data: … }?`,

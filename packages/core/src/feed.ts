@@ -1,7 +1,7 @@
 import type { EventStore, Position, Slice } from "./event-store.ts";
-import { liveSegment, segmentsOf } from "./segment.ts";
+import { Batch, segmentsOf } from "./segment.ts";
 import type { Segment } from "./segment.ts";
-import { sleep } from "./timer.ts";
+import { backoff, sleep } from "./timer.ts";
 
 /** What a feed needs of its hub. */
 export interface FeedContext {
@@ -11,20 +11,10 @@ export interface FeedContext {
   readonly onError: (error: unknown) => void;
 }
 
-/** Segments that are sent together; their joined bytes are made once for all connections that are at the same place. */
-export class Batch {
-  readonly segments: readonly Segment[];
-  #bytes: Uint8Array<ArrayBuffer> | undefined = undefined;
-
-  constructor(segments: readonly Segment[]) {
-    this.segments = segments;
-  }
-
-  get bytes(): Uint8Array<ArrayBuffer> {
-    this.#bytes ??= join(this.segments);
-    return this.#bytes;
-  }
-}
+// The words, from the log to the wire. A log's events have numbers, `seq`, and with epoch and tag these are their ids. A
+// position is the id of an event, and means the place behind it; a cursor is a position that somebody holds. A store
+// gives a slice: events from a position on. An event, a gap or the end is an item; a segment is an item and its bytes; a
+// batch is segments that are written together. The run is the newest segments, and a place is an index into it.
 
 /**
  * A channel that somebody reads, in this process: one doorbell, one read loop, and the run, the newest segments of the
@@ -67,7 +57,7 @@ export class Feed {
   }
 
   /** The number of the segment that will come next. */
-  get end(): number {
+  get nextPlace(): number {
     return this.#first + this.#segments.length;
   }
 
@@ -78,7 +68,7 @@ export class Feed {
 
   /** The number from which on there are `count` events; undefined where the run has fewer. */
   placeOfLast(count: number): number | undefined {
-    let place = this.end;
+    let place = this.nextPlace;
     for (let left = count; left > 0; place--) {
       const segment = this.#segments[place - 1 - this.#first];
       // What is before a gap may be of a log that is gone, and is for those alone who were reading it.
@@ -92,7 +82,7 @@ export class Feed {
   take(from: number, maxBytes: number): Batch | undefined {
     if (from < this.#first) return undefined;
     const latest = this.#latest;
-    if (latest?.from === from && latest.to === this.end && latest.maxBytes === maxBytes) return latest.batch;
+    if (latest?.from === from && latest.to === this.nextPlace && latest.maxBytes === maxBytes) return latest.batch;
     const segments: Segment[] = [];
     let bytes = 0;
     for (let i = from - this.#first; i < this.#segments.length; i++) {
@@ -103,7 +93,7 @@ export class Feed {
       if (segment.item.type === "end") break;
     }
     const batch = new Batch(segments);
-    this.#latest = { from, to: this.end, maxBytes, batch };
+    this.#latest = { from, to: this.nextPlace, maxBytes, batch };
     return batch;
   }
 
@@ -195,7 +185,7 @@ export class Feed {
   /** Deleted first, so that the map stays in the order of the places, also where a position comes again after a drop. */
   #place(position: Position): void {
     this.#places.delete(position);
-    this.#places.set(position, this.end);
+    this.#places.set(position, this.nextPlace);
   }
 
   #append(slice: Slice): void {
@@ -240,25 +230,4 @@ export class Feed {
 /** In bytes, with what a segment costs besides its own: measured, some 400. */
 function costOf({ bytes }: Segment): number {
   return bytes.length + 400;
-}
-
-/** In ms: doubling from a tenth of a second to five, each a random part of that. */
-export function backoff(failures: number): number {
-  return (0.5 + Math.random() / 2) * Math.min(100 * 2 ** failures, 5000);
-}
-
-function join(segments: readonly Segment[]): Uint8Array<ArrayBuffer> {
-  if (segments.length === 1) return (segments[0] as Segment).bytes;
-  const whole = new Uint8Array(segments.reduce((size, { bytes }) => size + bytes.length, 0));
-  let at = 0;
-  for (const { bytes } of segments) {
-    whole.set(bytes, at);
-    at += bytes.length;
-  }
-  return whole;
-}
-
-/** Said to one reader, not an entry of the run. */
-export function liveBatch(position: Position): Batch {
-  return new Batch([liveSegment(position)]);
 }

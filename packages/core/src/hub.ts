@@ -1,6 +1,6 @@
 import { LogChannel } from "./channel.ts";
 import type { Channel, ChannelContext } from "./channel.ts";
-import { aFunction, checkOptions, size } from "./check-options.ts";
+import { aFunction, checkOptions, milliseconds, size } from "./check-options.ts";
 import type { Rule } from "./check-options.ts";
 import { SluiceError } from "./errors.ts";
 import type { EventStore, Position } from "./event-store.ts";
@@ -9,6 +9,7 @@ import type { FeedContext } from "./feed.ts";
 import { callGuarded } from "./guard.ts";
 import { memoryStore } from "./memory-event-store.ts";
 import { Reader } from "./reader.ts";
+import type { Start } from "./reader.ts";
 import { Replays } from "./replays.ts";
 import { startTimer, within } from "./timer.ts";
 
@@ -79,8 +80,11 @@ const rules: Readonly<Record<keyof HubOptions, Rule>> = {
   maxEventBytes: size,
   runBytes: size,
   maxReplayReads: size,
-  pollInterval: size,
-  linger: { allows: (value) => typeof value === "number" && value >= 0, wanted: "a number of ms" },
+  pollInterval: {
+    allows: (value) => value !== false && milliseconds.allows(value),
+    wanted: "a positive number of ms",
+  },
+  linger: { allows: (value) => typeof value === "number" && value >= 0, wanted: "a non-negative number of ms" },
   whenStoreFails: { allows: (value) => value === "wait" || value === "end", wanted: '"wait" or "end"' },
   onError: aFunction,
 };
@@ -151,7 +155,7 @@ class StoreHub implements Hub {
     if (this.#ownsStore) await this.#store.close();
   }
 
-  #open(channel: string, start: Parameters<ChannelContext["open"]>[1], signal: AbortSignal): Reader {
+  #open(channel: string, start: Start, signal: AbortSignal): Reader {
     this.#assertOpen();
     const live = this.#live.get(channel) ?? this.#start(channel);
     live.readers++;

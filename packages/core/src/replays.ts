@@ -1,6 +1,5 @@
 import type { Cursor, EventStore, Position } from "./event-store.ts";
-import { Batch } from "./feed.ts";
-import { segmentsOf } from "./segment.ts";
+import { Batch, segmentsOf } from "./segment.ts";
 
 /** What a read of the store found, encoded. */
 export interface Replay {

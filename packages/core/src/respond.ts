@@ -13,7 +13,7 @@ import type { Sink, Writer } from "./writer.ts";
 export interface Responder<Native> {
   /** Whether this client is for `otherwise`, which the adapter then calls in place of `respond`. */
   passesOn(headers: Headers): boolean;
-  /** The option. */
+  /** Calls the option of that name, and answers what it has answered. */
   otherwise(native: Native): unknown;
   /**
    * Answers one request through the sink: with a stream, or with a status alone.
@@ -96,7 +96,7 @@ async function answer<Native>(
       sink.open(200, headers);
       return connection.end("finished");
     }
-    connection.onFirstSend((resumed) => {
+    connection.admit((resumed) => {
       if (resumed !== undefined) headers.set("Sluice-Resume", resumed);
       sink.open(200, headers);
       connection.startAging(verdict.expiresAt);

@@ -52,7 +52,7 @@ export function segmentsOf(slice: Slice, onError: (error: unknown) => void): Seg
   return segments;
 }
 
-export function liveSegment(position: Position): Segment {
+function liveSegment(position: Position): Segment {
   return { item: { type: "live", id: position }, position, bytes: encode("sluice.live", position, "{}") };
 }
 
@@ -69,4 +69,35 @@ const utf8 = new TextEncoder();
 
 function encode(event: string | undefined, id: string, data: string): Uint8Array<ArrayBuffer> {
   return utf8.encode(encodeFields({ event, data, id, retry: undefined, comment: undefined }));
+}
+
+/** Segments that are sent together; their joined bytes are made once for all connections that are at the same place. */
+export class Batch {
+  readonly segments: readonly Segment[];
+  #bytes: Uint8Array<ArrayBuffer> | undefined = undefined;
+
+  constructor(segments: readonly Segment[]) {
+    this.segments = segments;
+  }
+
+  get bytes(): Uint8Array<ArrayBuffer> {
+    this.#bytes ??= join(this.segments);
+    return this.#bytes;
+  }
+}
+
+function join(segments: readonly Segment[]): Uint8Array<ArrayBuffer> {
+  if (segments.length === 1) return (segments[0] as Segment).bytes;
+  const whole = new Uint8Array(segments.reduce((size, { bytes }) => size + bytes.length, 0));
+  let at = 0;
+  for (const { bytes } of segments) {
+    whole.set(bytes, at);
+    at += bytes.length;
+  }
+  return whole;
+}
+
+/** Said to one reader, not an entry of the run. */
+export function liveBatch(position: Position): Batch {
+  return new Batch([liveSegment(position)]);
 }

@@ -53,9 +53,13 @@ export async function runSource<Native>(
   if (produced instanceof LogChannel) {
     return connection.hasSeenEnd ? "over" : runChannel(produced, connection, settings);
   }
-  void connection.greet();
+  // A client that has seen the end waits: 204 may be all that there is to say.
+  if (!connection.hasSeenEnd) void connection.greet();
   const awaited = await produced;
-  if (awaited instanceof LogChannel) return runChannel(awaited, connection, settings);
+  if (awaited instanceof LogChannel) {
+    return connection.hasSeenEnd ? "over" : runChannel(awaited, connection, settings);
+  }
+  void connection.greet();
   if (awaited !== undefined) await runSequence(awaited, connection, onCleanupError);
   return "finished";
 }
@@ -92,12 +96,15 @@ async function runChannel<Native>(
   return "drained";
 }
 
+/** What no log has a place for: a store answers `unknown`. */
+const NO_CURSOR = "?";
+
 /** A client's cursor is its word: only what can be one is taken for one, and the rest is told `unknown` by the store. */
 function startOf(connection: Connection, start: Start): Start {
   const { resume, lastEventId } = connection;
   if (resume === "fresh") return start;
-  const isCursor = lastEventId === "origin" || (lastEventId !== undefined && parseEventId(lastEventId) !== undefined);
-  return isCursor ? lastEventId : "?";
+  const fits = lastEventId === "origin" || (lastEventId !== undefined && parseEventId(lastEventId) !== undefined);
+  return fits ? lastEventId : NO_CURSOR;
 }
 
 /**

@@ -37,3 +37,8 @@ export function within<Result>(
     promise.finally(stop).then(resolve, reject);
   });
 }
+
+/** In ms: doubling from a tenth of a second to five, each a random part of that. */
+export function backoff(failures: number): number {
+  return (0.5 + Math.random() / 2) * Math.min(100 * 2 ** failures, 5000);
+}

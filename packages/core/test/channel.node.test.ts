@@ -78,6 +78,7 @@ describe("publish", () => {
       { data: 1n },
       { data: () => {} },
       { data: "x", key: 5 },
+      { data: "x", id: "mine" },
       "text",
       null,
     ];
@@ -307,6 +308,18 @@ describe("read", () => {
     await keepsTheFeed.return?.();
   });
 
+  test("begins with the first next(), and holds nothing before", async () => {
+    const { store, faults } = faulty();
+    const { channel } = setUp({ store });
+    const never = channel.read("start");
+    const later = channel.read("tail");
+    await channel.publish({ data: "before" });
+    expect(faults.reads).toBe(0);
+    expect(await take(later, (short) => short === "live")).toEqual(["live"]);
+    await never.return?.();
+    expect(await never.next()).toEqual({ done: true, value: undefined });
+  });
+
   test("return() interrupts a read that waits, and a signal rejects it with its reason", async () => {
     const { channel } = setUp();
     const left = channel.read("tail");
@@ -504,6 +517,7 @@ describe("eventStream of a channel", () => {
       await connect(channel, { lastEventId: "sluice.end" }),
       await connect(channel, { lastEventId: "sluice.end", options }),
       await connect(() => channel, { lastEventId: "sluice.end", options }),
+      await connect(async () => channel, { lastEventId: "sluice.end", options }),
     ]) {
       expect(again.response.status).toBe(204);
     }
@@ -534,7 +548,7 @@ describe("eventStream of a channel", () => {
       expect((await client.until("sluice.live")).map(({ data }) => data)).toEqual(["2", "{}"]);
       await client.leave();
     }
-    expect(() => eventStream(hub.channel("c"), { start: { last: 0 } })).toThrow("start is an object");
+    expect(() => eventStream(hub.channel("c"), { start: { last: 0 } })).toThrow("start is { last: 0 }");
     expect(() => eventStream({ name: "c" } as Channel)).toThrow("pass a channel");
   });
 

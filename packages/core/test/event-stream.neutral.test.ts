@@ -108,7 +108,7 @@ describe("every kind of source", () => {
     "a string": ["tokens", '"tokens"'],
     "a number": [7, "7"],
     null: [null, "null"],
-    bytes: [new Uint8Array(3), "an object"],
+    bytes: [new Uint8Array(3), "bytes"],
     "a Response": [new Response("x"), "return decodeEventStream(response)"],
   };
   for (const [kind, [value, shown]] of Object.entries(refused)) {
@@ -132,7 +132,7 @@ describe("every kind of source", () => {
     expect(errors.map(({ code }) => code)).toEqual(bad.map(() => "invalid-source"));
     expect(errors[0]?.message).toContain("an iterator could serve one client only");
     expect(errors[1]?.message).toContain("a ReadableStream could serve one client only");
-    expect(errors[2]?.message).toContain("it is an array");
+    expect(errors[2]?.message).toContain("it is […]");
   });
 });
 
@@ -489,6 +489,22 @@ describe("errors", () => {
       },
     );
     expect([response.status, events]).toEqual([200, [two]]);
+  });
+
+  test("a callback that forgets its promise hears of it when it sends too late", async () => {
+    const errors: unknown[] = [];
+    let late!: Promise<unknown>;
+    const { events } = await ask(
+      ({ send }) => {
+        late = new Promise((resolve) => setTimeout(() => resolve(send(two).catch((error: unknown) => error)), 5));
+      },
+      { onError: (error) => errors.push(error) },
+      post(),
+    );
+    expect(events).toEqual([]);
+    expect(await late).toMatchObject({ code: "connection-closed", reason: "finished" });
+    expect(errors).toMatchObject([{ code: "connection-closed" }]);
+    expect((errors[0] as Error).message).toContain("return a promise that lasts");
   });
 
   test("a source that rejects with nothing is reported all the same", async () => {

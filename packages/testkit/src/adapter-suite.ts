@@ -34,6 +34,7 @@ const CLEAN = "leaves no connection open and no rejection unhandled, after all t
  *
  * @param start starts the server, before the first test; it is closed after the last
  * @param exceptions the behaviours that this platform cannot have, by name; each is printed with its reason
+ * @param options `http2`: also what many streams on one session do to each other. Default false
  *
  * @example
  * ```ts ignore
@@ -47,8 +48,12 @@ const CLEAN = "leaves no connection open and no rejection unhandled, after all t
  * });
  * ```
  */
-export function adapterSuite(start: () => Promise<StartedServer>, exceptions: Exceptions = {}): void {
-  const topics = [opening, delivering, refusing, resuming, ending, leaving, flowing];
+export function adapterSuite(
+  start: () => Promise<StartedServer>,
+  exceptions: Exceptions = {},
+  { http2 = false }: { readonly http2?: boolean } = {},
+): void {
+  const topics = [opening, delivering, refusing, resuming, ending, leaving, flowing, ...(http2 ? [multiplexing] : [])];
   const behaviours = new Map<string, Behaviour>(topics.flatMap((topic) => Object.entries(topic)));
   const unknown = Object.keys(exceptions).filter((name) => name !== CLEAN && !behaviours.has(name));
   if (unknown.length > 0) throw new Error(`Cannot make exceptions: there is no behaviour "${unknown.join('", "')}"`);
@@ -87,12 +92,6 @@ export function adapterSuite(start: () => Promise<StartedServer>, exceptions: Ex
 
   describe.concurrent("an adapter", () => {
     for (const [name, behaviour] of behaviours) define(name, behaviour);
-    for (const [name, behaviour] of Object.entries(multiplexing)) {
-      test(name, { timeout: 20_000 }, async ({ skip }) => {
-        skip(server.http2 !== true, "The server speaks HTTP/1.1");
-        await show(behaviour);
-      });
-    }
   });
   // After the others, not beside them.
   define(CLEAN, async (stage) => {
