@@ -1,10 +1,14 @@
-import { byId, show } from "./page.js";
+import { byId, duration, show } from "./page.js";
 
 /** How much is shown, in seconds. */
 const SHOWN = 120;
 
 /** How wide a time without samples is drawn, however long it was, in seconds. */
 const BREAK = 12;
+
+/** The room that a time takes below the chart, in pixels, and what is free at the right of it. */
+const TIME = 54;
+const MARGIN = 12;
 
 /**
  * A chart of the last two minutes of samples, drawn by uPlot. Where there are none, there is no line: the gap says why,
@@ -27,7 +31,7 @@ export function createChart(id, legendId) {
   const plot = new globalThis.uPlot(
     {
       ...size(),
-      padding: [8, 0, 0, 0],
+      padding: [8, MARGIN, 0, 0],
       legend: { show: false },
       cursor: { y: false, drag: { x: false, y: false }, points: { size: 7 } },
       scales: { x: { time: false, range: (_plot, min, max) => rangeOf(min ?? 0, max ?? 0) }, y: { range: [0, 100] } },
@@ -89,23 +93,37 @@ export function createChart(id, legendId) {
     ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
     ctx.clip();
     ctx.font = `${11 * ratio}px ${style.fontFamily}`;
-    ctx.textAlign = "center";
-    for (const { from, to, label } of gaps) {
-      const left = valToPos(from, "x", true);
-      const width = valToPos(to, "x", true) - left;
+    for (const { from, to, label, ms } of gaps) {
+      const left = Math.max(valToPos(from, "x", true), bbox.left);
+      const width = Math.min(valToPos(to, "x", true), bbox.left + bbox.width) - left;
       ctx.fillStyle = faint("--rust", 9);
       ctx.fillRect(left, bbox.top, width, bbox.height);
       ctx.fillStyle = colour("--rust");
-      ctx.fillText(label, left + width / 2, bbox.top + 16 * ratio);
+      writeInBand(ctx, ms === undefined ? label : `${label}, ${duration(ms)}`, left, width, bbox.top);
     }
     ctx.restore();
   }
 
-  /** A label for each ten seconds, then for each half minute, at a sample's place: it moves with the samples. */
-  function timesOf(_plot, _axis, min, max) {
+  /** Across the band where that fits, else along it; in one that has all but left the chart, not at all. */
+  function writeInBand(ctx, words, left, width, top) {
+    const ratio = devicePixelRatio;
+    const isAcross = ctx.measureText(words).width + 2 * ratio <= width;
+    if (!isAcross && width < 15 * ratio) return;
+    ctx.save();
+    ctx.textAlign = isAcross ? "center" : "right";
+    ctx.translate(left + width / 2 + (isAcross ? 0 : 4 * ratio), top + (isAcross ? 16 : 8) * ratio);
+    if (!isAcross) ctx.rotate(-Math.PI / 2);
+    ctx.fillText(words, 0, 0);
+    ctx.restore();
+  }
+
+  /** As often as there is room for one, at a sample's place, so that it moves with the samples; none is cut at the edge. */
+  function timesOf({ bbox }, _axis, min, max) {
     const places = [];
-    const step = max - min > 75 ? 30 : 10;
-    for (let place = Math.ceil(min / step) * step; place <= max - 3; place += step) places.push(place);
+    const pixels = bbox.width / devicePixelRatio / (max - min);
+    const step = [10, 30, 60].find((seconds) => seconds * pixels > TIME + 6) ?? SHOWN;
+    const end = max - Math.max(0, TIME / 2 - MARGIN) / pixels;
+    for (let place = Math.ceil(min / step) * step; place <= end; place += step) places.push(place);
     return places;
   }
 
@@ -136,6 +154,7 @@ export function createChart(id, legendId) {
       const isAfterGap = gaps.at(-1)?.to > before;
       const passed = lastSample === undefined ? 1 : Math.min(5, Math.max(0.2, (sample.at - lastSample.at) / 1000));
       const x = before === undefined ? 0 : isAfterGap ? gaps.at(-1).to : before + passed;
+      if (isAfterGap) gaps.at(-1).ms = sample.rested ?? sample.at - lastSample.at;
       lastSample = sample;
       push(x, sample.cpu * 100, (sample.memoryUsed / sample.memoryTotal) * 100, sample.at);
       drawSoon();

@@ -1,7 +1,7 @@
 import { followChannel } from "./channel.js";
 import { createChart } from "./chart.js";
 import { showFacts } from "./facts.js";
-import { show, tell } from "./page.js";
+import { duration, show, tell } from "./page.js";
 
 const STATUS = "machine-status";
 const USUAL = "A sample each second, while anybody reads.";
@@ -53,9 +53,4 @@ function showFigures({ load, cores, loopDelay, rss, memoryUsed }) {
   show("machine-memory", `${(memoryUsed / 2 ** 30).toFixed(1)} GB`);
   show("machine-loop", `${loopDelay.toFixed(1)} ms`);
   show("machine-rss", `${Math.round(rss / 2 ** 20)} MB`);
-}
-
-function duration(ms) {
-  const seconds = Math.round(ms / 1000);
-  return seconds < 90 ? `${seconds} s` : `${Math.round(seconds / 60)} min`;
 }
