@@ -154,6 +154,7 @@ function startAnswer(askedAt) {
     },
     append(piece) {
       const now = performance.now();
+      const isAtEnd = box.scrollTop + box.clientHeight >= box.scrollHeight - 24;
       if (piece === "\n\n") {
         text.classList.add("is-complete");
         text = startParagraph();
@@ -164,6 +165,8 @@ function startAnswer(askedAt) {
         token.textContent = piece;
         text.append(token);
       }
+      // It follows the text, unless somebody has scrolled back to read.
+      if (isAtEnd) box.scrollTop = box.scrollHeight;
       tokens++;
       if (firstAt === undefined) {
         firstAt = now;

@@ -77,8 +77,8 @@ export function followChannel({ name, path, types, journal, snapshot, receive, o
     if (source.readyState === EventSource.CLOSED) setTimeout(open, 2000);
     if (away !== undefined) return state("bad", "the browser is trying again");
     leave();
-    state("bad", `cut behind event ${last ?? 0}`);
-    journal.write("cut", `**${name}** cut behind event ${last ?? 0}. The browser will be back in about a second.`);
+    state("bad", `cut behind event no. ${last ?? 0}`);
+    journal.write("cut", `**${name}** cut behind event no. ${last ?? 0}. The browser will be back in about a second.`);
   }
 
   function leave() {
@@ -111,7 +111,7 @@ export function followChannel({ name, path, types, journal, snapshot, receive, o
     const back = isHidden ? "looked at again" : "back";
     journal.write(
       account.lost + account.repeated === lost + repeated ? "good" : "cut",
-      `**${name}** ${back} after ${ms.toLocaleString("en")} ms, resumed behind event ${behind}: ` +
+      `**${name}** ${back} after ${ms.toLocaleString("en")} ms, resumed behind event no. ${behind}: ` +
         `${count(waited, "event")} had waited, ${verdict}.`,
     );
   }
@@ -124,7 +124,7 @@ export function followChannel({ name, path, types, journal, snapshot, receive, o
     const from = snapshot === undefined ? "with what the server has" : "with a fresh snapshot";
     journal.write(
       "cut",
-      `**${name}**: ${why}. What followed event ${last ?? 0} is not to be had. Starting anew ${from}.`,
+      `**${name}**: ${why}. What followed event no. ${last ?? 0} is not to be had. Starting anew ${from}.`,
     );
     away = undefined;
     onBreak?.(reason);

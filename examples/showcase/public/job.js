@@ -84,9 +84,9 @@ function follow({ id, events }, wire, flow, onOver) {
     tell(
       STATUS,
       "bad",
-      `Disconnected after event ${account.last}. The job goes on; the browser will be back in a second.`,
+      `Disconnected after event no. ${account.last}. The job goes on; the browser will be back in a second.`,
     );
-    journal.write("cut", `The connection broke after event ${account.last}.`);
+    journal.write("cut", `The connection broke after event no. ${account.last}.`);
   }
 
   function receive(event) {
@@ -114,8 +114,8 @@ function follow({ id, events }, wire, flow, onOver) {
     const missing = account.lost - lost;
     const twice = account.repeated - repeated;
     const verdict = missing + twice === 0 ? "nothing lost, nothing repeated" : `${missing} lost, ${twice} repeated`;
-    journal.write("good", `Resumed at event ${from + 1} and caught up to ${account.last}: ${verdict}.`);
-    if (!isEnded) tell(STATUS, "good", `Resumed at event ${from + 1}: ${verdict}.`);
+    journal.write("good", `Resumed at event no. ${from + 1} and caught up to ${account.last}: ${verdict}.`);
+    if (!isEnded) tell(STATUS, "good", `Resumed at event no. ${from + 1}: ${verdict}.`);
     const part = document.createElement("div");
     part.className = "bar-caught-up";
     part.style.setProperty("left", `${at}%`);

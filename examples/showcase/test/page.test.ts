@@ -83,6 +83,20 @@ describe.skipIf(launched instanceof Error)("the page, in a real Chromium", () =>
     expect(await isBusy()).toBe(false);
   });
 
+  test("keeps its height on a phone while it writes, and follows the text", async () => {
+    await page.setViewportSize({ width: 390, height: 844 });
+    await page.getByRole("button", { name: "Ask", exact: true }).click();
+    await see("#assistant-status", /^Streaming/);
+    const height = (): Promise<number> => page.evaluate(`document.querySelector("#assistant").offsetHeight`);
+    const before = await height();
+    await see("#assistant-status", /^Done: /, 20_000);
+    expect(await height()).toBe(before);
+    const below = await page.evaluate<number>(
+      `(({ scrollHeight, scrollTop, clientHeight }) => scrollHeight - scrollTop - clientHeight)(document.querySelector("#answer"))`,
+    );
+    expect(below).toBeLessThan(3);
+  });
+
   test("writes an answer to its end, and shows the frames that brought it", async () => {
     await page.getByRole("button", { name: "A letter from Lydia" }).click();
     expect(await page.getByRole("textbox").inputValue()).toContain("Lydia");
@@ -124,9 +138,9 @@ describe.skipIf(launched instanceof Error)("the page, in a real Chromium", () =>
     await see("#job-percent", /^[1-9]\d/);
     const cut = page.getByRole("button", { name: "Cut the connection" });
     await cut.click();
-    const [, last] = /after event (\d+)/.exec(await see("#job-status", /^Disconnected after event/)) ?? [];
+    const [, last] = /after event no\. (\d+)/.exec(await see("#job-status", /^Disconnected after event no\./)) ?? [];
     const resumed = await see("#job-status", /^Resumed at event/);
-    expect(resumed).toBe(`Resumed at event ${Number(last) + 1}: nothing lost, nothing repeated.`);
+    expect(resumed).toBe(`Resumed at event no. ${Number(last) + 1}: nothing lost, nothing repeated.`);
 
     await see("#job-status", /^Finished\. No stream is open/);
     expect(await text("#job-percent")).toBe("100");
@@ -203,7 +217,7 @@ describe.skipIf(launched instanceof Error)("the page, in a real Chromium", () =>
     await page.getByRole("button", { name: "Cut this page’s connections" }).click();
     const resumed = (name: string, how: string): RegExp =>
       new RegExp(
-        `^${name} ${how} after [\\d,]+ ms, resumed behind event \\d+: \\d+ events? had waited, 0 lost, 0 repeated\\.$`,
+        `^${name} ${how} after [\\d,]+ ms, resumed behind event no\\. \\d+: \\d+ events? had waited, 0 lost, 0 repeated\\.$`,
       );
     const says = (pattern: RegExp): Promise<void> =>
       vi.waitFor(async () => expect((await journal()).some((entry) => pattern.test(entry))).toBe(true), {
@@ -211,7 +225,7 @@ describe.skipIf(launched instanceof Error)("the page, in a real Chromium", () =>
         interval: 20,
       });
     for (const name of ["quiz", "machine"]) {
-      await says(new RegExp(`^${name} cut behind event \\d+\\.`));
+      await says(new RegExp(`^${name} cut behind event no\\. \\d+\\.`));
       await says(resumed(name, "back"));
     }
     expect(await text("#quiz-account")).toMatch(/^\d+ events?, 0 lost, 0 repeated$/);
@@ -240,7 +254,7 @@ describe.skipIf(launched instanceof Error)("the page, in a real Chromium", () =>
     await page.locator("#quiz-choices button").first().click();
     await see("#quiz-status", /^You have answered/);
     expect(await own.stop()).toBe(0);
-    await see("#quiz-state", /^(cut behind event \d+|the browser is trying again)$/);
+    await see("#quiz-state", /^(cut behind event no\. \d+|the browser is trying again)$/);
     const again = await startShowcase({ PORT: new URL(own.url).port, SHOWCASE_QUIZ_SECONDS: "600" });
     onTestFinished(async () => void (await again.stop()));
     for (const [name, from] of [
