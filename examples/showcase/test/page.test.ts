@@ -236,7 +236,7 @@ describe.skipIf(launched instanceof Error)("the page, in a real Chromium", () =>
         document.dispatchEvent(new Event("visibilitychange"))`,
       );
     const readers = async (): Promise<number> =>
-      (await (await fetch(`${showcase.url}/machine`)).json()).readers as number;
+      ((await (await fetch(`${showcase.url}/machine`)).json()) as { readers: number }).readers;
     await turn(true);
     await vi.waitFor(async () => expect(await readers()).toBe(0));
     await turn(false);
