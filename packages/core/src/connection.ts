@@ -112,7 +112,7 @@ export class LiveConnection<Native> implements Connection<Native> {
   readonly send = (event: ServerSentEvent): Promise<void> => {
     if (!this.#isAdmitted && this.reason === undefined) return rejected(notAdmitted());
     try {
-      if (this.#sourceIsDone) this.report(lateSend());
+      if (this.#sourceIsDone) this.#reportLateSend();
       void this.greet();
       return this.#writer.write(this.#writer.encode(this.#encode(event)));
     } catch (error) {
@@ -185,6 +185,12 @@ export class LiveConnection<Native> implements Connection<Native> {
     this.#isReporting = true;
     callGuarded(() => this.#settings.onError(error, this));
     this.#isReporting = false;
+  }
+
+  /** Once for a connection: who forgot to wait has perhaps forgotten to stop, too. */
+  #reportLateSend(): void {
+    this.#sourceIsDone = false;
+    this.report(lateSend());
   }
 
   #finish(reason: CloseReason): void {

@@ -496,7 +496,11 @@ describe("errors", () => {
     let late!: Promise<unknown>;
     const { events } = await ask(
       ({ send }) => {
-        late = new Promise((resolve) => setTimeout(() => resolve(send(two).catch((error: unknown) => error)), 5));
+        const sendTwice = async (): Promise<unknown> => {
+          void send(two);
+          return send(two).catch((error: unknown) => error);
+        };
+        late = new Promise((resolve) => setTimeout(() => resolve(sendTwice()), 5));
       },
       { onError: (error) => errors.push(error) },
       post(),
