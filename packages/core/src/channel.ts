@@ -1,11 +1,12 @@
 import { anAbortSignal, checkOptions } from "./check-options.ts";
 import type { Rule } from "./check-options.ts";
-import { parseEventId } from "./cursor.ts";
+import { isLast } from "./cursor.ts";
+import type { Start } from "./cursor.ts";
 import { encodeFields } from "./encode.ts";
 import { SluiceError, show } from "./errors.ts";
 import { refuseReserved, serializeData } from "./event.ts";
 import type { EventId, NewEvent, Position, Producer } from "./event-store.ts";
-import type { Reader, Start } from "./reader.ts";
+import type { Reader } from "./reader.ts";
 import type { ChannelItem } from "./segment.ts";
 
 /** An event as it is published: the log mints its id. */
@@ -113,16 +114,6 @@ export class LogChannel implements Channel {
   open(start: Start, signal: AbortSignal): Reader {
     return this.#context.open(this.name, start, signal);
   }
-}
-
-/** Whether a string names a place to begin at. */
-export function isCursor(value: string): boolean {
-  return value === "tail" || value === "start" || value === "origin" || parseEventId(value) !== undefined;
-}
-
-export function isLast(value: unknown): boolean {
-  if (typeof value !== "object" || value === null || !("last" in value)) return false;
-  return Number.isSafeInteger(value.last) && Number(value.last) > 0;
 }
 
 /**

@@ -41,6 +41,20 @@ export function parseEventId(id: string): EventIdParts | undefined {
   return { epoch, seq, tag: rest.slice(count) };
 }
 
+/** Where a reader without a cursor begins: at the newest, at the oldest that is retained, or so many events back. */
+export type Start = Cursor | { readonly last: number };
+
+/** Whether a string names a place to begin at. */
+export function isCursor(value: string): boolean {
+  return value === "tail" || value === "start" || value === "origin" || parseEventId(value) !== undefined;
+}
+
+/** Whether a value is a `{ last }` with a positive integer. */
+export function isLast(value: unknown): boolean {
+  if (typeof value !== "object" || value === null || !("last" in value)) return false;
+  return Number.isSafeInteger(value.last) && Number(value.last) > 0;
+}
+
 /** An event of a log, by its number and tag. Number 0 is the place before the first event, and has no tag. */
 export interface LogMark {
   readonly seq: number;

@@ -2,6 +2,7 @@ import { LogChannel } from "./channel.ts";
 import type { Channel, ChannelContext } from "./channel.ts";
 import { aFunction, checkOptions, milliseconds, size } from "./check-options.ts";
 import type { Rule } from "./check-options.ts";
+import type { Start } from "./cursor.ts";
 import { SluiceError } from "./errors.ts";
 import type { EventStore, Position } from "./event-store.ts";
 import { Feed } from "./feed.ts";
@@ -9,7 +10,6 @@ import type { FeedContext } from "./feed.ts";
 import { callGuarded } from "./guard.ts";
 import { memoryStore } from "./memory-event-store.ts";
 import { Reader } from "./reader.ts";
-import type { Start } from "./reader.ts";
 import { Replays } from "./replays.ts";
 import { startTimer, within } from "./timer.ts";
 

@@ -36,12 +36,11 @@ export type {
   StoredEvent,
 } from "./event-store.ts";
 export { formatEventId, parseEventId, randomEpoch, randomTag, resolveCursor } from "./cursor.ts";
-export type { EventIdParts, LogBounds, LogMark, ResolvedCursor } from "./cursor.ts";
+export type { EventIdParts, LogBounds, LogMark, ResolvedCursor, Start } from "./cursor.ts";
 export { memoryStore } from "./memory-event-store.ts";
 export type { MemoryStoreOptions, Retention } from "./memory-event-store.ts";
 
 export { createHub } from "./hub.ts";
 export type { Hub, HubOptions } from "./hub.ts";
 export type { Channel, PublishedEvent, PublishOptions } from "./channel.ts";
-export type { Start } from "./reader.ts";
 export type { ChannelItem } from "./segment.ts";

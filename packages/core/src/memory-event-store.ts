@@ -102,11 +102,12 @@ class MemoryStore implements EventStore {
     this.#assertOpen();
     const known = this.#logs.get(channel);
     const log = known ?? new MemoryLog(this.#limits);
-    const outcome = log.append(events, options);
-    if (outcome.duplicate || !outcome.changed) return { tail: outcome.tail, duplicate: outcome.duplicate };
-    if (known === undefined) this.#add(channel, log);
-    this.#ring(channel, outcome.slice);
-    return { tail: outcome.tail, duplicate: false };
+    const { tail, duplicate, slice } = log.append(events, options);
+    if (slice !== undefined) {
+      if (known === undefined) this.#add(channel, log);
+      this.#ring(channel, slice);
+    }
+    return { tail, duplicate };
   }
 
   async read(channel: string, after: Cursor, options: ReadOptions = {}): Promise<Slice> {

@@ -23,7 +23,7 @@ export interface LogLimits {
 
 /** What an append has done. */
 export interface Outcome extends Appended {
-  readonly changed: boolean;
+  /** What has been added; absent where nothing has changed. */
   readonly slice?: Slice;
 }
 
@@ -65,11 +65,11 @@ export class MemoryLog {
   append(events: readonly NewEvent[], { producer, ifTail, close = false }: AppendOptions): Outcome {
     if (producer !== undefined) {
       const before = this.#verdict(producer);
-      if (before !== undefined) return { tail: before.tail, duplicate: true, changed: false };
+      if (before !== undefined) return { tail: before.tail, duplicate: true };
     }
     const { tail } = this;
     if (this.#closed) {
-      if (events.length === 0) return { tail, duplicate: false, changed: false };
+      if (events.length === 0) return { tail, duplicate: false };
       throw new SluiceError("closed", "Cannot append: the channel is closed; drop it to begin anew");
     }
     if (ifTail !== undefined && ifTail !== tail) {
@@ -78,14 +78,14 @@ export class MemoryLog {
         `Cannot append: the tail is ${show(tail)}, not ${show(ifTail)}; read on and decide again`,
       );
     }
-    if (events.length === 0 && !close) return { tail, duplicate: false, changed: false };
+    if (events.length === 0 && !close) return { tail, duplicate: false };
     const kept = this.#mint(events);
     this.#closed = close;
     this.touch();
     this.trim(this.usedAt);
     if (producer !== undefined) this.#remember(producer);
     const slice: Slice = { from: tail, events: kept, next: this.tail, upToDate: true, closed: close };
-    return { tail: this.tail, duplicate: false, changed: true, slice };
+    return { tail: this.tail, duplicate: false, slice };
   }
 
   read(after: Cursor, { limit = 256, maxBytes = 1024 * 1024 }: ReadOptions): Slice {

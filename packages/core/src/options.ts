@@ -1,9 +1,9 @@
 import type { Connection } from "./connection.ts";
-import { isCursor, isLast } from "./channel.ts";
+import { isCursor, isLast } from "./cursor.ts";
+import type { Start } from "./cursor.ts";
 import { aFunction, checkOptions, milliseconds, size } from "./check-options.ts";
 import type { Rule } from "./check-options.ts";
 import { SluiceError } from "./errors.ts";
-import type { Start } from "./reader.ts";
 import { resolveWriterOptions, writerRules } from "./writer.ts";
 import type { WriterOptions, WriterSettings } from "./writer.ts";
 

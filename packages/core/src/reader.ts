@@ -1,12 +1,9 @@
-import type { Cursor } from "./event-store.ts";
+import type { Start } from "./cursor.ts";
 import type { Feed } from "./feed.ts";
 import type { Replays } from "./replays.ts";
 import { liveBatch } from "./segment.ts";
 import type { Batch } from "./segment.ts";
 import { backoff, sleep, startTimer } from "./timer.ts";
-
-/** Where a reader without a cursor begins: at the newest, at the oldest that is retained, or so many events back. */
-export type Start = Cursor | { readonly last: number };
 
 /** What a reader needs of its hub. */
 export interface ReaderContext {

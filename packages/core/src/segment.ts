@@ -1,3 +1,4 @@
+import { joinBytes } from "./bytes.ts";
 import { encodeFields } from "./encode.ts";
 import { parseEventId } from "./cursor.ts";
 import { END_ID, refuseReserved } from "./event.ts";
@@ -81,20 +82,9 @@ export class Batch {
   }
 
   get bytes(): Uint8Array<ArrayBuffer> {
-    this.#bytes ??= join(this.segments);
+    this.#bytes ??= joinBytes(this.segments.map(({ bytes }) => bytes));
     return this.#bytes;
   }
-}
-
-function join(segments: readonly Segment[]): Uint8Array<ArrayBuffer> {
-  if (segments.length === 1) return (segments[0] as Segment).bytes;
-  const whole = new Uint8Array(segments.reduce((size, { bytes }) => size + bytes.length, 0));
-  let at = 0;
-  for (const { bytes } of segments) {
-    whole.set(bytes, at);
-    at += bytes.length;
-  }
-  return whole;
 }
 
 /** Said to one reader, not an entry of the run. */

@@ -2,10 +2,10 @@ import { LogChannel } from "./channel.ts";
 import type { Channel } from "./channel.ts";
 import type { Connection, LiveConnection } from "./connection.ts";
 import { parseEventId } from "./cursor.ts";
+import type { Start } from "./cursor.ts";
 import { SluiceError, show } from "./errors.ts";
 import type { ServerSentEvent } from "./event.ts";
 import type { Settings } from "./options.ts";
-import type { Start } from "./reader.ts";
 import { within } from "./timer.ts";
 
 /** Events that are pulled one by one, as there is room. */

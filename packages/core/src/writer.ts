@@ -1,3 +1,4 @@
+import { joinBytes } from "./bytes.ts";
 import { checkOptions, milliseconds, size } from "./check-options.ts";
 import type { Rule } from "./check-options.ts";
 import { encodeEvent } from "./encode.ts";
@@ -290,7 +291,7 @@ export class SinkWriter implements Writer {
     }
     const taken = this.#queue.splice(0, count);
     this.#queuedBytes -= bytes + count * QUEUED;
-    return count === 1 ? first : join(taken, bytes);
+    return joinBytes(taken);
   }
 
   /** Does what waited for room, once there is some. */
@@ -398,16 +399,6 @@ export function rejected(error: unknown): Promise<never> {
 }
 
 function ignore(): void {}
-
-function join(parts: readonly Uint8Array[], length: number): Uint8Array<ArrayBuffer> {
-  const whole = new Uint8Array(length);
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
-}
 
 /** What an event that waits costs besides its bytes, in bytes: measured, some 200. */
 const QUEUED = 200;
