@@ -1,13 +1,16 @@
 import { anAbortSignal, checkOptions } from "./check-options.ts";
 import type { Rule } from "./check-options.ts";
-import { isLast } from "./cursor.ts";
+import { formatCompositeCursor, keysOf, parseCompositeCursor } from "./composite-cursor.ts";
+import type { Crowd } from "./crowd.ts";
+import { isLast, isPosition } from "./cursor.ts";
 import type { Start } from "./cursor.ts";
 import { encodeFields } from "./encode.ts";
 import { SluiceError, show } from "./errors.ts";
 import { refuseReserved, serializeData } from "./event.ts";
 import type { EventId, NewEvent, Position, Producer } from "./event-store.ts";
-import type { Reader } from "./reader.ts";
-import type { ChannelItem } from "./segment.ts";
+import { GroupReader } from "./group-reader.ts";
+import type { Reader, Reading, View } from "./reader.ts";
+import type { Batch, ChannelItem } from "./segment.ts";
 
 /** An event as it is published: the log mints its id. */
 export interface PublishedEvent<Data = unknown> {
@@ -37,7 +40,8 @@ export interface Channel {
    * Appends one event, or several at once: all of them, or none.
    *
    * @returns the id of the last one
-   * @throws {SluiceError} `invalid-field`, `too-large`, `closed`, `fenced`, `sequence`, `conflict` or `unavailable`
+   * @throws {SluiceError} `invalid-field`, `too-large`, `rate-limited`, `closed`, `fenced`, `sequence`, `conflict` or
+   * `unavailable`
    */
   publish(events: PublishedEvent | readonly PublishedEvent[], options?: PublishOptions): Promise<EventId>;
   /**
@@ -56,6 +60,21 @@ export interface Channel {
   close(): Promise<void>;
 }
 
+/**
+ * Several channels that are read together, with one cursor for all: what `hub.channels(names)` gives. Each keeps its own
+ * order; between them there is none.
+ */
+export interface ChannelGroup {
+  readonly names: readonly string[];
+  /** As `read` of a channel. The id of an item is the cursor of all; it is live when all are, and ends when all have. */
+  read(
+    from?: Start,
+    options?: { readonly signal?: AbortSignal | undefined },
+  ): AsyncIterableIterator<ChannelItem, undefined, undefined>;
+  /** The last positions of all, as one cursor, to embed in a snapshot. */
+  position(): Promise<string>;
+}
+
 /** What a channel needs of its hub. */
 export interface ChannelContext {
   append(
@@ -63,8 +82,9 @@ export interface ChannelContext {
     events: readonly NewEvent[],
     options: PublishOptions & { close?: boolean },
   ): Promise<Position>;
-  tail(channel: string): Promise<Position>;
-  open(channel: string, start: Start, signal: AbortSignal): Reader;
+  tails(channels: readonly string[]): Promise<readonly Position[]>;
+  open(channel: string, start: Start, view: View): Reader;
+  readonly crowd: Crowd;
   serialize(data: unknown): string;
   readonly maxEventBytes: number;
 }
@@ -72,13 +92,43 @@ export interface ChannelContext {
 /** The most that one step of `read()` takes at once, in bytes. */
 const READ_BYTES = 65_536;
 
-export class LogChannel implements Channel {
+/** What a connection or a loop can read. */
+export abstract class Readable {
+  /** The connections of its hub. */
+  abstract readonly crowd: Crowd;
+  /** The longest cursor that it may give a client, in UTF-16 code units. */
+  abstract readonly maxCursorLength: number;
+
+  /**
+   * @param start where to begin without a cursor
+   * @param cursor a client's word, whatever it may be
+   */
+  abstract open(start: Start, cursor: string | undefined, view: View): Reading;
+
+  read(
+    from: Start = "tail",
+    options: { readonly signal?: AbortSignal | undefined } = {},
+  ): AsyncIterableIterator<ChannelItem, undefined, undefined> {
+    checkOptions("Cannot read channel", options, readRules);
+    const { signal } = options;
+    const start = checkStart(from);
+    return new ChannelIterator(() => this.open(start, undefined, {}), signal);
+  }
+}
+
+export class LogChannel extends Readable implements Channel {
   readonly name: string;
+  readonly maxCursorLength: number = CURSOR_LENGTH;
   readonly #context: ChannelContext;
 
   constructor(name: string, context: ChannelContext) {
+    super();
     this.name = checkName(name);
     this.#context = context;
+  }
+
+  get crowd(): Crowd {
+    return this.#context.crowd;
   }
 
   async publish(events: PublishedEvent | readonly PublishedEvent[], options: PublishOptions = {}): Promise<EventId> {
@@ -93,27 +143,73 @@ export class LogChannel implements Channel {
     return this.#context.append(this.name, checked, options);
   }
 
-  read(
-    from: Start = "tail",
-    options: { readonly signal?: AbortSignal | undefined } = {},
-  ): AsyncIterableIterator<ChannelItem, undefined, undefined> {
-    checkOptions("Cannot read channel", options, readRules);
-    const { signal } = options;
-    const start = checkStart(from);
-    return new ChannelIterator((stopped) => this.open(start, stopped), signal);
-  }
-
-  position(): Promise<Position> {
-    return this.#context.tail(this.name);
+  async position(): Promise<Position> {
+    return (await this.#context.tails([this.name]))[0] ?? "origin";
   }
 
   async close(): Promise<void> {
     await this.#context.append(this.name, [], { close: true });
   }
 
-  open(start: Start, signal: AbortSignal): Reader {
-    return this.#context.open(this.name, start, signal);
+  open(start: Start, cursor: string | undefined, view: View): Reading {
+    const from = cursor === undefined ? start : isPosition(cursor) ? cursor : NO_CURSOR;
+    return this.#context.open(this.name, from, view);
   }
+}
+
+export class LogGroup extends Readable implements ChannelGroup {
+  readonly names: readonly string[];
+  readonly #keys: readonly string[];
+  readonly #context: ChannelContext;
+
+  constructor(names: readonly string[], context: ChannelContext) {
+    super();
+    this.names = checkNames(names);
+    this.#keys = keysOf(names);
+    this.#context = context;
+  }
+
+  get crowd(): Crowd {
+    return this.#context.crowd;
+  }
+
+  get maxCursorLength(): number {
+    return this.names.length * (CURSOR_LENGTH + "abcde:,".length);
+  }
+
+  async position(): Promise<string> {
+    return formatCompositeCursor(this.#keys, await this.#context.tails(this.names));
+  }
+
+  open(start: Start, cursor: string | undefined, view: View): Reading {
+    const given = cursor ?? (typeof start === "string" && start.includes(":") ? start : undefined);
+    const positions = given === undefined ? undefined : (parseCompositeCursor(given) ?? "unknown");
+    // A channel that the cursor does not name is new to this client.
+    const from = this.#keys.map((key) => (positions === "unknown" ? NO_CURSOR : (positions?.get(key) ?? start)));
+    const members = this.names.map((name, i) => this.#context.open(name, from[i] as Start, view));
+    return new GroupReader(this.#keys, members);
+  }
+}
+
+/** What no log has a place for: a store answers `unknown`. */
+const NO_CURSOR = "?";
+
+/** The longest id that a store may give an event. */
+const CURSOR_LENGTH = 48;
+
+/** The most channels that are read together: their cursor travels in a header. */
+const MAX_CHANNELS = 64;
+
+function checkNames(names: unknown): readonly string[] {
+  const refuse = (problem: string): SluiceError =>
+    new SluiceError("invalid-option", `Cannot open channels: ${problem}`, { option: "names" });
+  if (!Array.isArray(names)) throw refuse(`names is ${show(names)}; make it an array of names`);
+  if (names.length === 0 || names.length > MAX_CHANNELS) {
+    throw refuse(`there are ${names.length} names; give 1 to ${MAX_CHANNELS}`);
+  }
+  const checked = Array.from(names, checkName);
+  if (new Set(checked).size < checked.length) throw refuse("a name comes twice; give each once");
+  return checked;
 }
 
 /**
@@ -210,15 +306,15 @@ function notPublishable(value: unknown): SluiceError {
 
 // Not a generator: its return() would wait for the next event.
 class ChannelIterator implements AsyncIterableIterator<ChannelItem, undefined, undefined> {
-  readonly #open: (signal: AbortSignal) => Reader;
+  readonly #open: () => Reading;
   /** From the first `next()` on: what is never iterated holds nothing. */
-  #reader: Reader | undefined = undefined;
-  readonly #stop = new AbortController();
+  #reading: Reading | undefined = undefined;
+  #isFinished = false;
   readonly #signal: AbortSignal | undefined;
   #items: ChannelItem[] = [];
   #turn: Promise<unknown> = Promise.resolve();
 
-  constructor(open: (signal: AbortSignal) => Reader, signal: AbortSignal | undefined) {
+  constructor(open: () => Reading, signal: AbortSignal | undefined) {
     this.#signal = signal;
     this.#open = open;
     if (signal?.aborted === true) this.#finish();
@@ -244,9 +340,9 @@ class ChannelIterator implements AsyncIterableIterator<ChannelItem, undefined, u
   async #next(): Promise<IteratorResult<ChannelItem, undefined>> {
     this.#signal?.throwIfAborted();
     if (this.#items.length === 0) {
-      if (this.#stop.signal.aborted) return { done: true, value: undefined };
-      this.#reader ??= this.#open(this.#stop.signal);
-      const batch = await this.#reader.next(READ_BYTES);
+      if (this.#isFinished) return { done: true, value: undefined };
+      this.#reading ??= this.#open();
+      const batch = await this.#take(this.#reading);
       this.#signal?.throwIfAborted();
       if (batch === undefined) return { done: true, value: undefined };
       this.#items = batch.segments.map(({ item }) => item);
@@ -259,8 +355,20 @@ class ChannelIterator implements AsyncIterableIterator<ChannelItem, undefined, u
     return { done: false, value: item };
   }
 
+  /** Waits until there is something; undefined when nothing will come. */
+  async #take(reading: Reading): Promise<Batch | undefined> {
+    for (;;) {
+      const batch = reading.take(READ_BYTES);
+      if (batch !== undefined || reading.isOver) return batch;
+      await new Promise<void>((resolve) => {
+        reading.onReady = resolve;
+      });
+    }
+  }
+
   readonly #finish = (): void => {
+    this.#isFinished = true;
     this.#signal?.removeEventListener("abort", this.#finish);
-    this.#stop.abort();
+    this.#reading?.stop();
   };
 }

@@ -19,6 +19,8 @@ export const size: Rule = {
 
 export const aString: Rule = { allows: (value) => typeof value === "string", wanted: "a string" };
 
+export const aBoolean: Rule = { allows: (value) => typeof value === "boolean", wanted: "true or false" };
+
 export const aFunction: Rule = { allows: (value) => typeof value === "function", wanted: "a function" };
 
 export const anAbortSignal: Rule = {

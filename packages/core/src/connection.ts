@@ -4,10 +4,16 @@ import { END_ID, readFields, refuseReserved, serializeData } from "./event.ts";
 import type { ServerSentEvent } from "./event.ts";
 import { callGuarded } from "./guard.ts";
 import type { Settings } from "./options.ts";
+import type { Crowd, Member } from "./crowd.ts";
+import type { Flow } from "./flow.ts";
+import type { Refusal } from "./observe.ts";
+import { readLastEventId } from "./request.ts";
 import type { Resume } from "./request.ts";
-import { startTimer } from "./timer.ts";
+import type { Batch } from "./segment.ts";
+import { Tick } from "./tick.ts";
+import type { Ticking } from "./tick.ts";
 import { connectionClosed, overflow, rejected } from "./writer.ts";
-import type { CloseReason, SinkWriter } from "./writer.ts";
+import type { CloseReason, SinkWriter, WriterOwner } from "./writer.ts";
 
 /** What one request brought, as an adapter hands it over. */
 export interface Exchange<Native> {
@@ -61,22 +67,31 @@ function lateSend(): SluiceError {
 /** What the client is told of its resume in the `Sluice-Resume` header. */
 export type ResumeOutcome = "fresh" | "resumed" | "gap";
 
-export class LiveConnection<Native> implements Connection<Native> {
+export class LiveConnection<Native> implements Connection<Native>, Member, WriterOwner, Ticking {
   readonly method: string;
-  readonly url: URL;
-  readonly headers: Headers;
   readonly native: Native;
   readonly resume: Resume["resume"];
   readonly lastEventId: string | undefined;
   /** The client has been told `sluice.end` before. */
   readonly hasSeenEnd: boolean;
-  readonly signal: AbortSignal;
-  readonly closed: Promise<CloseReason>;
 
+  readonly #exchange: Exchange<Native>;
   readonly #writer: SinkWriter;
   readonly #settings: Settings<Native>;
-  readonly #over = new AbortController();
-  #stopAging: (() => void) | undefined = undefined;
+  /** Made when somebody asks for the signal. */
+  #over: AbortController | undefined = undefined;
+  /** Why the source has to stop. */
+  #stopped: CloseReason | undefined = undefined;
+  /** The connections of the hub that it is one of. */
+  #crowd: Crowd | undefined = undefined;
+  #tick: Tick | undefined = undefined;
+  /** What brings it a channel's events. */
+  #flow: Flow<Native> | undefined = undefined;
+  /** When it has to end and when to ask for its authorisation again, in the time of `performance.now()`. */
+  #endsAt = Infinity;
+  #endsFor: "max-age" | "expired" = "max-age";
+  #revalidateAt = Infinity;
+  #revalidate: (() => Promise<number | undefined>) | undefined = undefined;
   /** The last error that was reported. */
   #reported: unknown = NOTHING;
   #isReporting = false;
@@ -87,25 +102,65 @@ export class LiveConnection<Native> implements Connection<Native> {
 
   constructor(exchange: Exchange<Native>, resume: Resume, writer: SinkWriter, settings: Settings<Native>) {
     this.method = exchange.method;
-    this.url = exchange.url;
-    this.headers = exchange.headers;
     this.native = exchange.native;
+    this.#exchange = exchange;
     this.hasSeenEnd = resume.lastEventId === END_ID;
     this.resume = this.hasSeenEnd ? "unknown" : resume.resume;
     this.lastEventId = this.hasSeenEnd ? undefined : resume.lastEventId;
     this.#writer = writer;
     this.#settings = settings;
-    this.signal = this.#over.signal;
-    this.closed = writer.closed.then((reason) => {
-      this.#finish(reason);
-      // Nearly always a mistake in the source, which may not be waiting to hear of it.
-      if (reason === "overflow") this.report(overflow(settings.maxPendingBytes));
-      return reason;
-    });
+    writer.owner = this;
+  }
+
+  get connection(): this {
+    return this;
+  }
+
+  get url(): URL {
+    return this.#exchange.url;
+  }
+
+  get headers(): Headers {
+    return this.#exchange.headers;
+  }
+
+  get signal(): AbortSignal {
+    if (this.#over === undefined) {
+      this.#over = new AbortController();
+      if (this.#stopped !== undefined) this.#over.abort(connectionClosed(this.#stopped));
+    }
+    return this.#over.signal;
+  }
+
+  get closed(): Promise<CloseReason> {
+    return this.#writer.closed;
   }
 
   get reason(): CloseReason | undefined {
     return this.#writer.reason;
+  }
+
+  /** The source has to stop, or was stopped. */
+  get isStopped(): boolean {
+    return this.#stopped !== undefined;
+  }
+
+  /** Status and headers have been sent. */
+  get isOpen(): boolean {
+    return this.#isAdmitted && this.#open === undefined;
+  }
+
+  /** What is written now is taken. */
+  get hasRoom(): boolean {
+    return this.#writer.hasRoom;
+  }
+
+  get isFull(): boolean {
+    return !this.#writer.hasRoom;
+  }
+
+  get lag(): number {
+    return this.#flow?.lag ?? 0;
   }
 
   // A property, not a method: sources take it out of the connection, `async ({ send }) => …`.
@@ -114,7 +169,10 @@ export class LiveConnection<Native> implements Connection<Native> {
     try {
       if (this.#sourceIsDone) this.#reportLateSend();
       void this.greet();
-      return this.#writer.write(this.#writer.encode(this.#encode(event)));
+      const bytes = this.#writer.encode(this.#encode(event));
+      const sent = this.#writer.write(bytes);
+      if (this.reason === undefined) this.#crowd?.sent(this, bytes.length);
+      return sent;
     } catch (error) {
       this.report(error);
       return rejected(error);
@@ -145,9 +203,38 @@ export class LiveConnection<Native> implements Connection<Native> {
     return this.#greeted;
   }
 
+  /**
+   * Makes it one of a hub's connections, until it is over; once.
+   *
+   * @returns why the hub does not take it
+   */
+  enter(crowd: Crowd, key: string | undefined): Refusal | undefined {
+    if (this.#crowd !== undefined || this.reason !== undefined) return undefined;
+    const refusal = crowd.enter(this, key);
+    if (refusal === undefined) this.#crowd = crowd;
+    return refusal;
+  }
+
+  get crowd(): Crowd | undefined {
+    return this.#crowd;
+  }
+
+  /** Lets a channel's events come. */
+  attach(flow: Flow<Native>): void {
+    this.#flow = flow;
+    if (this.reason === undefined) flow.start();
+    else flow.stop();
+  }
+
   /** Sends segments of a channel, which are encoded already. */
-  write(bytes: Uint8Array<ArrayBuffer>): Promise<void> {
-    return this.#writer.write(bytes);
+  deliver(batch: Batch): void {
+    if (this.#writer.push(batch.bytes) === undefined) this.#crowd?.delivered(this, batch);
+  }
+
+  /** What the client says that it has got, where it may be as long as this. */
+  resumeUpTo(maxLength: number): Resume {
+    if (this.hasSeenEnd) return { resume: "unknown", lastEventId: undefined };
+    return readLastEventId(this.headers, this.url, maxLength);
   }
 
   /** Tells the client that there is nothing to come back for. */
@@ -155,26 +242,71 @@ export class LiveConnection<Native> implements Connection<Native> {
     void this.#writer.send({ event: END_ID, id: END_ID, data: "{}" });
   }
 
-  /** Ends cleanly: what was sent still goes out. A source that is not done is stopped at once. */
+  /** Ends cleanly: what was sent still goes out. */
   end(reason: CloseReason): void {
     this.#sourceIsDone = reason === "finished";
     this.#writer.end(reason);
-    if (reason === "max-age" || reason === "expired" || reason === "drained") this.#finish(reason);
   }
 
-  /** Ends the connection when it is old enough, or when `expiresAt` (ms since the epoch) has come. */
-  startAging(expiresAt: number): void {
+  abort(reason: CloseReason): void {
+    this.#writer.abort(reason);
+  }
+
+  /** Ends cleanly a connection that is to come back: it is told where it is, and when to come. The source is stopped at once. */
+  sayGoodbye(reason: "max-age" | "expired" | "drained" | "replay-budget" | "refused"): void {
+    if (this.reason !== undefined || this.isStopped) return;
+    const update = this.#flow?.cursorUpdate();
+    if (update !== undefined) this.#writer.push(update);
+    // It says when to come back.
+    void this.greet();
+    this.#writer.end(reason);
+    this.#stop(reason);
+  }
+
+  /**
+   * Ends the connection when it is old enough, or when `expiresAt` (ms since the epoch) has come; and asks at intervals
+   * when that is.
+   *
+   * @param revalidate resolves to a new `expiresAt`, or to undefined where none could be told
+   */
+  startAging(expiresAt: number, revalidate: (() => Promise<number | undefined>) | undefined): void {
     const { maxAge } = this.#settings;
-    const age = maxAge === false ? Infinity : maxAge * (1 - Math.random() / 10);
-    const reason = expiresAt - Date.now() < age ? "expired" : "max-age";
-    const endsAt = performance.now() + Math.min(age, expiresAt - Date.now());
-    if (endsAt === Infinity) return;
-    const wait = (): void => {
-      const left = endsAt - performance.now();
-      if (left <= 1) this.end(reason);
-      else this.#stopAging = startTimer(left, wait);
-    };
-    wait();
+    if (maxAge !== false) this.#endsAt = performance.now() + maxAge * (1 - Math.random() / 10);
+    this.#expire(expiresAt);
+    this.#revalidate = revalidate;
+    this.#revalidateLater();
+    this.lookBy(Math.min(this.#endsAt, this.#revalidateAt));
+  }
+
+  tick(now: number): number {
+    if (now >= this.#revalidateAt - 1) void this.#askAgain();
+    if (now >= this.#endsAt - 1) {
+      this.#endsAt = Infinity;
+      this.sayGoodbye(this.#endsFor);
+    }
+    return Math.min(this.#writer.tick(now), this.#endsAt, this.#revalidateAt);
+  }
+
+  lookBy(at: number): void {
+    if (at === Infinity) return;
+    this.#tick ??= this.#crowd?.tick ?? new Tick();
+    this.#tick.by(this, at);
+  }
+
+  onRoom(): void {
+    this.#flow?.go();
+  }
+
+  cursorUpdate(): Uint8Array<ArrayBuffer> | undefined {
+    return this.#flow?.cursorUpdate();
+  }
+
+  onOver(reason: CloseReason): void {
+    this.#tick?.letGo(this);
+    this.#stop(reason);
+    this.#crowd?.leave(this, reason);
+    // Nearly always a mistake in the source, which may not be waiting to hear of it.
+    if (reason === "overflow") this.report(overflow(this.#settings.maxPendingBytes));
   }
 
   /** Tells `onError`, once for each error, and lets nothing that it throws out. */
@@ -193,10 +325,36 @@ export class LiveConnection<Native> implements Connection<Native> {
     this.report(lateSend());
   }
 
-  #finish(reason: CloseReason): void {
-    if (this.signal.aborted) return;
-    this.#stopAging?.();
-    this.#over.abort(connectionClosed(reason));
+  #stop(reason: CloseReason): void {
+    if (this.isStopped) return;
+    this.#stopped = reason;
+    this.#endsAt = this.#revalidateAt = Infinity;
+    this.#flow?.stop();
+    this.#over?.abort(connectionClosed(reason));
+  }
+
+  /** An expiry counts where it comes before the maximum age. */
+  #expire(expiresAt: number): void {
+    const at = performance.now() + expiresAt - Date.now();
+    if (at >= this.#endsAt) return;
+    this.#endsAt = at;
+    this.#endsFor = "expired";
+  }
+
+  #revalidateLater(): void {
+    const { revalidate } = this.#settings;
+    // Spread, so that a crowd that came together does not ask together.
+    const isAsked = revalidate !== false && this.#revalidate !== undefined && !this.isStopped;
+    this.#revalidateAt = isAsked ? performance.now() + revalidate * (1 - Math.random() / 10) : Infinity;
+  }
+
+  async #askAgain(): Promise<void> {
+    this.#revalidateAt = Infinity;
+    const expiresAt = await this.#revalidate?.();
+    if (this.isStopped) return;
+    if (expiresAt !== undefined) this.#expire(expiresAt);
+    this.#revalidateLater();
+    this.lookBy(Math.min(this.#endsAt, this.#revalidateAt));
   }
 
   #reconnectionTime(): { retry?: number } {

@@ -44,9 +44,14 @@ export function parseEventId(id: string): EventIdParts | undefined {
 /** Where a reader without a cursor begins: at the newest, at the oldest that is retained, or so many events back. */
 export type Start = Cursor | { readonly last: number };
 
+/** Whether a string is a position in some log. */
+export function isPosition(value: string): boolean {
+  return value === "origin" || parseEventId(value) !== undefined;
+}
+
 /** Whether a string names a place to begin at. */
 export function isCursor(value: string): boolean {
-  return value === "tail" || value === "start" || value === "origin" || parseEventId(value) !== undefined;
+  return value === "tail" || value === "start" || isPosition(value);
 }
 
 /** Whether a value is a `{ last }` with a positive integer. */

@@ -12,6 +12,7 @@ import type { CloseReason } from "./writer.ts";
  * | `invalid-response` | a response that should be an event stream is not one |
  * | `invalid-data` | `parse` threw on the data of an event; `cause` has its error |
  * | `too-large` | something is over a limit; `option` names the limit |
+ * | `rate-limited` | more was published to a channel than `maxPublishRate` allows; `retryAfter` says how long to wait |
  * | `overflow` | more was sent without waiting than `maxPendingBytes` allows |
  * | `connection-closed` | the connection is over; `reason` says why |
  * | `closed` | the channel is closed: nothing can be appended |
@@ -28,6 +29,7 @@ export type SluiceErrorCode =
   | "invalid-response"
   | "invalid-data"
   | "too-large"
+  | "rate-limited"
   | "overflow"
   | "connection-closed"
   | "closed"
@@ -42,6 +44,8 @@ export interface SluiceErrorDetails extends ErrorOptions {
   readonly field?: string;
   /** The option at fault, or the limit that was passed: for `invalid-option` and `too-large`. */
   readonly option?: string;
+  /** How long to wait, in ms, for `rate-limited`. */
+  readonly retryAfter?: number;
   /** Why the connection ended, for `connection-closed` and `overflow`. */
   readonly reason?: CloseReason;
 }
@@ -66,6 +70,7 @@ export class SluiceError extends Error {
   readonly code: SluiceErrorCode;
   readonly field: string | undefined;
   readonly option: string | undefined;
+  readonly retryAfter: number | undefined;
   readonly reason: CloseReason | undefined;
 
   constructor(code: SluiceErrorCode, message: string, details: SluiceErrorDetails = {}) {
@@ -73,6 +78,7 @@ export class SluiceError extends Error {
     this.code = code;
     this.field = details.field;
     this.option = details.option;
+    this.retryAfter = details.retryAfter;
     this.reason = details.reason;
   }
 }

@@ -1,7 +1,8 @@
+import { parseEventId } from "./cursor.ts";
 import type { EventStore, Position, Slice } from "./event-store.ts";
 import { Batch, segmentsOf } from "./segment.ts";
 import type { Segment } from "./segment.ts";
-import { backoff, sleep } from "./timer.ts";
+import { backoff, nextTurn, sleep } from "./timer.ts";
 
 /** What a feed needs of its hub. */
 export interface FeedContext {
@@ -15,6 +16,11 @@ export interface FeedContext {
 // position is the id of an event, and means the place behind it; a cursor is a position that somebody holds. A store
 // gives a slice: events from a position on. An event, a gap or the end is an item; a segment is an item and its bytes; a
 // batch is segments that are written together. The run is the newest segments, and a place is an index into it.
+
+/** Who is told that a feed has something new. */
+export interface Follower {
+  onNews(): void;
+}
 
 /**
  * A channel that somebody reads, in this process: one doorbell, one read loop, and the run, the newest segments of the
@@ -30,8 +36,9 @@ export class Feed {
   readonly #stop = new AbortController();
   #segments: Segment[] = [];
   #bytes = 0;
-  /** The number of the first segment in the run. */
+  /** The number of the first segment in the run, and the position that it follows. */
   #first = 0;
+  #before: Position = "origin";
   /** The number of the segment that follows a position, for every position of the run. */
   #places = new Map<Position, number>();
   #ended = false;
@@ -43,7 +50,12 @@ export class Feed {
   #idle = false;
   #rung = false;
   #wakeLoop: (() => void) | undefined = undefined;
-  #waiting = new Set<() => void>();
+
+  readonly #followers = new Set<Follower>();
+  /** Goes through the followers, while they are told; it takes more than one turn where they are many. */
+  #round: Iterator<Follower> | undefined = undefined;
+  /** There is more to tell than when the round began. */
+  #hasMore = false;
 
   constructor(channel: string, context: FeedContext) {
     this.#channel = channel;
@@ -92,18 +104,50 @@ export class Feed {
       segments.push(segment);
       if (segment.item.type === "end") break;
     }
-    const batch = new Batch(segments);
+    const batch = new Batch(segments, this.positionAt(from));
     this.#latest = { from, to: this.nextPlace, maxBytes, batch };
     return batch;
   }
 
-  /** Calls back once, when there is something new. */
-  wait(done: () => void): void {
-    this.#waiting.add(done);
+  /** The segments from number `from` on; undefined where the first of them have been let go. */
+  from(from: number): readonly Segment[] | undefined {
+    return from < this.#first ? undefined : this.#segments.slice(from - this.#first);
   }
 
-  forget(done: () => void): void {
-    this.#waiting.delete(done);
+  /** The segments of the run that follow a position of the same log; none where the run does not follow it. */
+  after(position: Position): readonly Segment[] {
+    const place = this.#places.get(position);
+    if (place !== undefined) return this.from(place) ?? [];
+    return isBefore(position, this.#before) ? this.#segments : [];
+  }
+
+  /** The newest event of the run, and the position that it follows. */
+  get newest(): { readonly place: number; readonly before: Position } | undefined {
+    const place = this.placeOfLast(1);
+    if (place === undefined) return undefined;
+    return { place, before: this.positionAt(place) };
+  }
+
+  /** The position that the segment of this number follows. */
+  positionAt(place: number): Position {
+    return this.#segments[place - 1 - this.#first]?.position ?? this.#before;
+  }
+
+  /** How many events the position is behind the newest; Infinity where it is of another log. */
+  lagOf(position: Position): number {
+    if (this.position === undefined || position === this.position) return 0;
+    const [own, its] = [parseEventId(this.position), parseEventId(position)];
+    if (own === undefined || (its !== undefined && its.epoch !== own.epoch)) return Infinity;
+    return Math.max(0, own.seq - (its?.seq ?? 0));
+  }
+
+  /** Tells of all that is new, from then on. */
+  follow(follower: Follower): void {
+    this.#followers.add(follower);
+  }
+
+  unfollow(follower: Follower): void {
+    this.#followers.delete(follower);
   }
 
   /** Makes the loop look into the store: it may have missed a bell. */
@@ -115,7 +159,6 @@ export class Feed {
   stop(): void {
     this.#stop.abort();
     this.wake();
-    this.#notify();
   }
 
   /** The one read loop of the channel: register the doorbell, read from the position, wait for the bell, read again. */
@@ -178,6 +221,7 @@ export class Feed {
 
   #begin({ next }: Slice): void {
     this.position = next;
+    this.#before = next;
     this.#place(next);
     this.#notify();
   }
@@ -193,7 +237,7 @@ export class Feed {
     const wasEnded = this.#ended && slice.gap === undefined;
     this.#ended = slice.closed;
     if (slice.gap !== undefined) this.#places.clear();
-    const segments = segmentsOf(wasEnded ? { ...slice, closed: false } : slice, this.#context.onError);
+    const segments = segmentsOf(this.#channel, wasEnded ? { ...slice, closed: false } : slice, this.#context.onError);
     for (const segment of segments) {
       this.#segments.push(segment);
       this.#bytes += costOf(segment);
@@ -212,7 +256,7 @@ export class Feed {
       this.#bytes -= costOf(segment);
     }
     if (count === 0) return;
-    this.#segments.splice(0, count);
+    this.#before = (this.#segments.splice(0, count).at(-1) as Segment).position;
     this.#first += count;
     for (const [position, place] of this.#places) {
       if (place >= this.#first) break;
@@ -220,11 +264,36 @@ export class Feed {
     }
   }
 
+  /** Not at once: what is published together is told together. */
   #notify(): void {
-    const waiting = this.#waiting;
-    this.#waiting = new Set();
-    for (const done of waiting) done();
+    if (this.#round !== undefined) {
+      this.#hasMore = true;
+      return;
+    }
+    this.#round = this.#followers.values();
+    queueMicrotask(this.#tell);
   }
+
+  readonly #tell = (): void => {
+    const until = performance.now() + TURN;
+    for (let told = 1; this.#round !== undefined; told++) {
+      const { done, value } = this.#round.next();
+      if (done !== true) value.onNews();
+      else if (this.#hasMore) this.#round = this.#followers.values();
+      else this.#round = undefined;
+      if (done === true) this.#hasMore = false;
+      if (told % 16 === 0 && performance.now() > until) return nextTurn(this.#tell);
+    }
+  };
+}
+
+/** How long readers are told of news before everything else in the process gets a turn, in ms. */
+const TURN = 4;
+
+/** Within one epoch, the order of positions is the order of strings. */
+function isBefore(position: Position, other: Position): boolean {
+  const epoch = position.slice(0, position.indexOf(".") + 1);
+  return epoch !== "" && other.startsWith(epoch) && position <= other;
 }
 
 /** In bytes, with what a segment costs besides its own: measured, some 400. */

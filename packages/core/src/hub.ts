@@ -1,5 +1,6 @@
-import { LogChannel } from "./channel.ts";
-import type { Channel, ChannelContext } from "./channel.ts";
+import { LogChannel, LogGroup } from "./channel.ts";
+import type { Channel, ChannelContext, ChannelGroup } from "./channel.ts";
+import { Crowd } from "./crowd.ts";
 import { aFunction, checkOptions, milliseconds, size } from "./check-options.ts";
 import type { Rule } from "./check-options.ts";
 import type { Start } from "./cursor.ts";
@@ -9,7 +10,10 @@ import { Feed } from "./feed.ts";
 import type { FeedContext } from "./feed.ts";
 import { callGuarded } from "./guard.ts";
 import { memoryStore } from "./memory-event-store.ts";
+import type { HubObserver, HubStats } from "./observe.ts";
+import { PublishRate } from "./rate.ts";
 import { Reader } from "./reader.ts";
+import type { ReaderContext, View } from "./reader.ts";
 import { Replays } from "./replays.ts";
 import { startTimer, within } from "./timer.ts";
 
@@ -29,6 +33,23 @@ export interface HubOptions {
   readonly pollInterval?: number | undefined;
   /** How long a channel is kept at hand after its last reader has left, in ms. Default 30,000. */
   readonly linger?: number | undefined;
+  /** How many connections are open at most; a further one is told to come back later. Default 50,000. */
+  readonly maxConnections?: number | undefined;
+  /** How many connections of one `limitKey` are open at most; a further one is answered with 429. Default 100. */
+  readonly maxConnectionsPerKey?: number | undefined;
+  /**
+   * How many events a second each channel takes from this hub, on average, a second's worth at once; `publish` throws
+   * `rate-limited` for more. `false` for any number. Default `false`: a publisher is your own code, unless it acts for
+   * somebody else.
+   */
+  readonly maxPublishRate?: number | false | undefined;
+  /**
+   * How many bytes a connection is sent of what it missed; then it is told to come back, and goes on from there, so that
+   * others have their turn. Default 64 MiB.
+   */
+  readonly maxReplayBytes?: number | undefined;
+  /** Told of what happens. */
+  readonly observer?: HubObserver | undefined;
   /** Readers whose store fails `"wait"` until it answers again (the default), losing nothing, or `"end"`. */
   readonly whenStoreFails?: "wait" | "end" | undefined;
   /** Told what the store throws at read loops. Default: `console.error`. */
@@ -43,6 +64,21 @@ export interface Hub {
    * @throws {SluiceError} `invalid-option` for a name that is not 1 to 256 characters without control characters
    */
   channel(name: string): Channel;
+  /**
+   * Several channels as one stream, with one cursor for all.
+   *
+   * @param names 1 to 64, each once
+   * @throws {SluiceError} `invalid-option`
+   */
+  channels(names: readonly string[]): ChannelGroup;
+  /**
+   * Ends all connections, one after another over so many ms (default 5,000), so that their clients do not all come back
+   * at once; from now on a new one is told to come back later. Resolves when all have ended: then close the server, and
+   * the hub. Channels can still be published to and read.
+   */
+  drain(options?: { readonly within?: number | undefined }): Promise<void>;
+  /** How it stands, and what it has done since it was made. */
+  stats(): HubStats;
   /** Ends all readers, and the store if the hub has made it. */
   close(): Promise<void>;
 }
@@ -85,13 +121,34 @@ const rules: Readonly<Record<keyof HubOptions, Rule>> = {
     wanted: "a positive number of ms",
   },
   linger: { allows: (value) => typeof value === "number" && value >= 0, wanted: "a non-negative number of ms" },
+  maxConnections: size,
+  maxConnectionsPerKey: size,
+  maxPublishRate: {
+    allows: (value) => value === false || size.allows(value),
+    wanted: "a positive integer, or false",
+  },
+  maxReplayBytes: size,
+  observer: {
+    allows: (value) => typeof value === "object" && value !== null,
+    wanted: "an object with functions such as opened and closed",
+  },
   whenStoreFails: { allows: (value) => value === "wait" || value === "end", wanted: '"wait" or "end"' },
   onError: aFunction,
 };
 
+const drainRules: Readonly<Record<"within", Rule>> = {
+  within: { allows: (value) => typeof value === "number" && value >= 0 && value < Infinity, wanted: "a number of ms" },
+};
+
+/** The connections of a hub; undefined for what is none. */
+export function crowdOf(hub: unknown): Crowd | undefined {
+  return hub instanceof StoreHub ? hub.crowd : undefined;
+}
+
 /** A feed, and who keeps it going. */
 interface Live {
   readonly feed: Feed;
+  readonly context: ReaderContext;
   readers: number;
   stopLingering: (() => void) | undefined;
 }
@@ -108,8 +165,8 @@ class StoreHub implements Hub {
   readonly #onError: (error: unknown) => void;
   /** One for each channel that somebody reads, or has read within `linger`. */
   readonly #live = new Map<string, Live>();
-  /** What makes each open reader leave. */
-  readonly #readers = new Set<() => void>();
+  readonly crowd: Crowd;
+  readonly #readers = new Set<Reader>();
   #isClosed = false;
   #polls = 0;
   #stopPolling: (() => void) | undefined = undefined;
@@ -124,16 +181,28 @@ class StoreHub implements Hub {
     this.#linger = options.linger ?? 30_000;
     this.#pollInterval = options.pollInterval ?? 5000;
     this.#whenStoreFails = options.whenStoreFails ?? "wait";
+    this.crowd = new Crowd({
+      maxConnections: options.maxConnections ?? 50_000,
+      maxConnectionsPerKey: options.maxConnectionsPerKey ?? 100,
+      maxReplayBytes: options.maxReplayBytes ?? 67_108_864,
+      observer: options.observer ?? {},
+    });
+    const { maxPublishRate = false } = options;
+    const rate = maxPublishRate === false ? undefined : new PublishRate(maxPublishRate);
     this.#channelContext = {
       append: async (channel, events, appending) => {
         this.#assertOpen();
-        return (await store.append(channel, events, appending)).tail;
+        rate?.take(channel, events.length);
+        const { tail, duplicate } = await store.append(channel, events, appending);
+        if (!duplicate && events.length > 0) this.crowd.published(channel, events.length);
+        return tail;
       },
-      tail: async (channel) => {
+      tails: async (channels) => {
         this.#assertOpen();
-        return (await store.tails([channel]))[0] ?? "origin";
+        return store.tails(channels);
       },
-      open: (channel, start, signal) => this.#open(channel, start, signal),
+      open: (channel, start, view) => this.#open(channel, start, view),
+      crowd: this.crowd,
       serialize: options.serialize ?? JSON.stringify,
       maxEventBytes: options.maxEventBytes ?? 1_048_576,
     };
@@ -143,10 +212,23 @@ class StoreHub implements Hub {
     return new LogChannel(name, this.#channelContext);
   }
 
+  channels(names: readonly string[]): ChannelGroup {
+    return new LogGroup(names, this.#channelContext);
+  }
+
+  async drain(options: { readonly within?: number | undefined } = {}): Promise<void> {
+    checkOptions("Cannot drain hub", options, drainRules);
+    await this.crowd.drain(options.within ?? 5000);
+  }
+
+  stats(): HubStats {
+    return this.crowd.stats(this.#live.size);
+  }
+
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#stopPolling?.();
-    for (const leave of this.#readers) leave();
+    for (const reader of this.#readers) reader.stop();
     for (const { feed, stopLingering } of this.#live.values()) {
       stopLingering?.();
       feed.stop();
@@ -155,29 +237,25 @@ class StoreHub implements Hub {
     if (this.#ownsStore) await this.#store.close();
   }
 
-  #open(channel: string, start: Start, signal: AbortSignal): Reader {
+  #open(channel: string, start: Start, view: View): Reader {
     this.#assertOpen();
     const live = this.#live.get(channel) ?? this.#start(channel);
     live.readers++;
     live.stopLingering?.();
     live.stopLingering = undefined;
-    // Either ends the reader: its own leaving, or the hub's end.
-    const stop = new AbortController();
-    const leave = (): void => {
-      signal.removeEventListener("abort", leave);
-      this.#readers.delete(leave);
-      stop.abort();
-      if (--live.readers === 0) this.#lingerOn(channel, live);
-    };
-    this.#readers.add(leave);
-    if (signal.aborted) leave();
-    else signal.addEventListener("abort", leave);
-    const context = { channel, feed: live.feed, replays: this.#replays, whenStoreFails: this.#whenStoreFails };
-    return new Reader(context, start, stop.signal);
+    const reader = new Reader(live.context, start, view);
+    this.#readers.add(reader);
+    return reader;
   }
 
   #start(channel: string): Live {
-    const live: Live = { feed: new Feed(channel, this.#feedContext), readers: 0, stopLingering: undefined };
+    const feed = new Feed(channel, this.#feedContext);
+    const onStop = (reader: Reader): void => {
+      this.#readers.delete(reader);
+      if (--live.readers === 0) this.#lingerOn(channel, live);
+    };
+    const context = { channel, feed, replays: this.#replays, whenStoreFails: this.#whenStoreFails, onStop };
+    const live: Live = { feed, context, readers: 0, stopLingering: undefined };
     this.#live.set(channel, live);
     this.#pollLater();
     return live;

@@ -14,7 +14,7 @@ export type { FetchNative } from "./event-stream.ts";
 export type { EventSequence, Source, SourceFunction } from "./source.ts";
 export type { Connection, Exchange } from "./connection.ts";
 export type { Resume } from "./request.ts";
-export type { Authorization, EventStreamOptions, HeadersSource } from "./options.ts";
+export type { Authorization, EventStreamOptions, HeadersSource, MappedEvent } from "./options.ts";
 
 export { createResponder } from "./respond.ts";
 export type { Responder } from "./respond.ts";
@@ -42,5 +42,6 @@ export type { MemoryStoreOptions, Retention } from "./memory-event-store.ts";
 
 export { createHub } from "./hub.ts";
 export type { Hub, HubOptions } from "./hub.ts";
-export type { Channel, PublishedEvent, PublishOptions } from "./channel.ts";
-export type { ChannelItem } from "./segment.ts";
+export type { Channel, ChannelGroup, PublishedEvent, PublishOptions } from "./channel.ts";
+export type { ChannelEvent, ChannelItem } from "./segment.ts";
+export type { Delivery, HubObserver, HubStats, Refusal } from "./observe.ts";

@@ -1,9 +1,13 @@
 import type { Connection } from "./connection.ts";
 import { isCursor, isLast } from "./cursor.ts";
 import type { Start } from "./cursor.ts";
-import { aFunction, checkOptions, milliseconds, size } from "./check-options.ts";
+import { aBoolean, aFunction, checkOptions, milliseconds, size } from "./check-options.ts";
 import type { Rule } from "./check-options.ts";
+import type { Crowd } from "./crowd.ts";
 import { SluiceError } from "./errors.ts";
+import { crowdOf } from "./hub.ts";
+import type { Hub } from "./hub.ts";
+import type { ChannelEvent } from "./segment.ts";
 import { resolveWriterOptions, writerRules } from "./writer.ts";
 import type { WriterOptions, WriterSettings } from "./writer.ts";
 
@@ -35,6 +39,30 @@ export interface EventStreamOptions<Native = unknown> extends WriterOptions {
    * Default 2,000.
    */
   readonly openTimeout?: number | false | undefined;
+  /** The hub under whose limits, drain and statistics a function's connections are. A channel's are under its own hub's. */
+  readonly hub?: Hub | undefined;
+  /**
+   * Whose connection it is, for the hub's `maxConnectionsPerKey`: an address, a user. Called once `authorize` has let it
+   * in; undefined for one that is not counted. Default: none is.
+   */
+  readonly limitKey?: ((connection: Connection<Native>) => string | undefined) | undefined;
+  /**
+   * Whether this client may see an event of a channel; `true` or `false`, at once. What it hides moves the client's cursor
+   * on as any other, so that a resume is exact. An event whose filter throws is not sent, and a gap says so.
+   */
+  readonly filter?: ((event: ChannelEvent, connection: Connection<Native>) => boolean) | undefined;
+  /** What this client sees in the place of an event of a channel, under the same id; at once. Throwing is as in `filter`. */
+  readonly map?: ((event: ChannelEvent, connection: Connection<Native>) => MappedEvent) | undefined;
+  /** Of a channel's events with the same `key` that wait for this client, only the newest is sent. Default `false`. */
+  readonly coalesce?: boolean | undefined;
+  /**
+   * What becomes of a client that has been live and is more than `maxLag` events behind its channel: `"catch-up"` sends
+   * all that the store retains, `"skip"` a gap and the newest event, `"disconnect"` cuts it off, and it resumes without
+   * loss. Default `"catch-up"`.
+   */
+  readonly whenBehind?: "catch-up" | "skip" | "disconnect" | undefined;
+  /** How many events a client may be behind its channel, where `whenBehind` is not `"catch-up"`. Default 1,000. */
+  readonly maxLag?: number | undefined;
   /** The longest last event ID that is passed on, in UTF-16 code units. Default 256. */
   readonly maxLastEventIdLength?: number | undefined;
   /** Response headers, over the defaults; or a function that makes them for a connection. */
@@ -48,6 +76,12 @@ export interface EventStreamOptions<Native = unknown> extends WriterOptions {
   readonly authorize?:
     | ((connection: Connection<Native>) => Authorization | boolean | void | Promise<Authorization | boolean | void>)
     | undefined;
+  /**
+   * Calls `authorize` again so often, in ms, spread over the last tenth of it: a connection that it refuses then ends with
+   * `expired`. Where it fails with anything but a status from 400 to 499, `onError` is told, and the connection goes on.
+   * Default `false`.
+   */
+  readonly revalidate?: number | false | undefined;
   /**
    * Answers clients that do not name `text/event-stream` in their Accept header, with what the platform passed: so that
    * one route gives a page or JSON too. Without it, a client that refuses event streams gets 406.
@@ -65,6 +99,12 @@ export interface EventStreamOptions<Native = unknown> extends WriterOptions {
   readonly onError?: ((error: unknown, connection: Connection<Native>) => void) | undefined;
 }
 
+/** What `map` makes of a channel's event; `data` that is no string is serialised. */
+export interface MappedEvent {
+  readonly event?: string | undefined;
+  readonly data: unknown;
+}
+
 /** What the `Headers` constructor takes, without the name that only some runtimes' types give it. */
 export type HeadersSource = Headers | readonly (readonly [string, string])[] | Readonly<Record<string, string>>;
 
@@ -75,6 +115,15 @@ export interface Settings<Native> extends WriterSettings {
   readonly start: Start;
   readonly openTimeout: number | false;
   readonly maxLastEventIdLength: number;
+  /** The connections of the hub that was given. */
+  readonly crowd: Crowd | undefined;
+  readonly limitKey: EventStreamOptions<Native>["limitKey"];
+  readonly filter: EventStreamOptions<Native>["filter"];
+  readonly map: EventStreamOptions<Native>["map"];
+  readonly coalesce: boolean;
+  readonly whenBehind: "catch-up" | "skip" | "disconnect";
+  readonly maxLag: number;
+  readonly revalidate: number | false;
   readonly headers: (connection: Connection<Native>) => Headers | undefined;
   readonly serialize: (data: unknown) => string;
   readonly authorize: EventStreamOptions<Native>["authorize"];
@@ -99,6 +148,14 @@ export function resolveOptions<Native>(options: EventStreamOptions<Native>): Set
     start: options.start ?? "tail",
     openTimeout: options.openTimeout ?? 2000,
     maxLastEventIdLength: options.maxLastEventIdLength ?? 256,
+    crowd: options.hub === undefined ? undefined : crowdOf(options.hub),
+    limitKey: options.limitKey,
+    filter: options.filter,
+    map: options.map,
+    coalesce: options.coalesce ?? false,
+    whenBehind: options.whenBehind ?? "catch-up",
+    maxLag: options.maxLag ?? 1000,
+    revalidate: checkRevalidate(options),
     headers: typeof headers === "function" ? (connection) => checkHeaders(headers(connection)) : () => fixed,
     serialize: options.serialize ?? JSON.stringify,
     authorize: options.authorize,
@@ -121,6 +178,17 @@ const rules: Record<keyof EventStreamOptions, Rule> = {
   },
   openTimeout: milliseconds,
   maxLastEventIdLength: size,
+  hub: { allows: (value) => crowdOf(value) !== undefined, wanted: "a hub, such as createHub()" },
+  limitKey: aFunction,
+  filter: aFunction,
+  map: aFunction,
+  coalesce: aBoolean,
+  whenBehind: {
+    allows: (value) => value === "catch-up" || value === "skip" || value === "disconnect",
+    wanted: '"catch-up", "skip" or "disconnect"',
+  },
+  maxLag: size,
+  revalidate: milliseconds,
   headers: {
     allows: (value) => typeof value === "function" || (typeof value === "object" && value !== null),
     wanted: "headers or a function that returns them",
@@ -131,6 +199,15 @@ const rules: Record<keyof EventStreamOptions, Rule> = {
   whenDone: { allows: (value) => value === "end" || value === "reconnect", wanted: '"end" or "reconnect"' },
   onError: aFunction,
 };
+
+function checkRevalidate<Native>({ revalidate = false, authorize }: EventStreamOptions<Native>): number | false {
+  if (revalidate === false || authorize !== undefined) return revalidate;
+  throw new SluiceError(
+    "invalid-option",
+    "Cannot create event stream: revalidate calls authorize again, and there is none; pass authorize",
+    { option: "revalidate" },
+  );
+}
 
 function isTime(value: unknown): value is number {
   return Number.isSafeInteger(value) && Number(value) >= 0;

@@ -1,9 +1,41 @@
 import type { Start } from "./cursor.ts";
-import type { Feed } from "./feed.ts";
-import type { Replays } from "./replays.ts";
-import { liveBatch } from "./segment.ts";
-import type { Batch } from "./segment.ts";
+import type { Position } from "./event-store.ts";
+import type { Feed, Follower } from "./feed.ts";
+import type { Lens } from "./lens.ts";
+import type { Replay, Replays } from "./replays.ts";
+import { Batch, gapSegment, liveSegment } from "./segment.ts";
+import type { Segment } from "./segment.ts";
 import { backoff, sleep, startTimer } from "./timer.ts";
+
+/** One cursor, or several together, that are moved on by taking what follows. */
+export interface Reading {
+  /**
+   * What comes next, about `maxBytes` of it and at least one segment. Undefined when there is nothing now: `onReady` is
+   * called when there may be.
+   *
+   * @throws what the store threw, where that is to end the reading
+   */
+  take(maxBytes: number): Batch | undefined;
+  onReady: () => void;
+  /** Where the reading is. */
+  readonly position: Position | undefined;
+  /** How many events it is behind the newest, as far as is known; Infinity where the log has become another. */
+  readonly lag: number;
+  /** It has been live, and is further behind than the view allows. */
+  readonly isBehind: boolean;
+  /** It was stopped: nothing will come. */
+  readonly isOver: boolean;
+  stop(): void;
+}
+
+/** How a reader sees its channel. */
+export interface View {
+  readonly lens?: Lens | undefined;
+  /** How many events a reader that has been live may be behind the newest. */
+  readonly maxLag?: number | undefined;
+  /** A reader that is further behind goes on with the newest event, and a gap says so. */
+  readonly skips?: boolean | undefined;
+}
 
 /** What a reader needs of its hub. */
 export interface ReaderContext {
@@ -12,94 +44,150 @@ export interface ReaderContext {
   readonly replays: Replays;
   /** Whether a store that fails is waited for, or ends the reader. */
   readonly whenStoreFails: "wait" | "end";
+  readonly onStop: (reader: Reader) => void;
 }
 
 /**
  * One reader of a channel: a cursor, and no queue. Within the feed's run it takes what is there; behind it, it reads the
  * store; and since both are the same log at the same positions, going from one to the other can neither lose nor repeat.
  */
-export class Reader {
+export class Reader implements Reading, Follower {
+  onReady: () => void = nothing;
+  isOver = false;
+
   readonly #context: ReaderContext;
-  readonly #signal: AbortSignal;
+  readonly #view: View;
   #cursor: Start;
   /** The number of the next segment, while the reader is within the run. */
   #place: number | undefined = undefined;
   #isLive = false;
-  /** Ends the wait, while there is one. */
-  #interrupt: (() => void) | undefined = undefined;
+  /** What the store has answered, and was not taken yet. */
+  #replayed: Replay | undefined = undefined;
+  /** While the store is read, or waited for. */
+  #replaying: AbortController | undefined = undefined;
+  #failure: { readonly error: unknown } | undefined = undefined;
+  /** Ends the wait for a feed that is not there yet. */
+  #interrupt: () => void = nothing;
 
-  constructor(context: ReaderContext, start: Start, signal: AbortSignal) {
+  constructor(context: ReaderContext, start: Start, view: View) {
     this.#context = context;
     this.#cursor = start;
-    this.#signal = signal;
-    // Once for the reader, not for each wait, which come by the thousand.
-    signal.addEventListener("abort", () => this.#interrupt?.(), { once: true });
+    this.#view = view;
+    context.feed.follow(this);
   }
 
-  /**
-   * What comes next, about `maxBytes` of it and at least one segment; waits until there is something.
-   *
-   * @returns undefined when the signal has aborted
-   */
-  async next(maxBytes: number): Promise<Batch | undefined> {
-    const { feed, whenStoreFails } = this.#context;
-    for (let failures = 0; !this.#signal.aborted;) {
+  get position(): Position | undefined {
+    return typeof this.#cursor === "string" && this.#cursor !== "tail" && this.#cursor !== "start"
+      ? this.#cursor
+      : undefined;
+  }
+
+  get lag(): number {
+    const { feed } = this.#context;
+    if (this.#place !== undefined && this.#place >= feed.nextPlace) return 0;
+    return this.position === undefined ? 0 : feed.lagOf(this.position);
+  }
+
+  get isBehind(): boolean {
+    const { maxLag } = this.#view;
+    if (maxLag === undefined || !this.#isLive) return false;
+    // Without a look at ids, where the run tells.
+    if (this.#place !== undefined && this.#context.feed.nextPlace - this.#place <= maxLag) return false;
+    return this.lag > maxLag;
+  }
+
+  take(maxBytes: number): Batch | undefined {
+    while (!this.isOver) {
+      if (this.#failure !== undefined) throw this.#failure.error;
+      if (this.#view.skips === true && this.isBehind) {
+        const skipped = this.#skip();
+        if (skipped !== undefined) return skipped;
+      }
+      if (this.#replayed !== undefined) {
+        const batch = this.#takeReplayed(this.#replayed, maxBytes);
+        if (batch.last === undefined) continue;
+        return batch;
+      }
+      if (this.#replaying !== undefined) return undefined;
       this.#place ??= this.#findPlace();
-      const taken = this.#place === undefined ? undefined : this.#take(this.#place, maxBytes);
-      if (taken !== undefined) return taken;
-      if (this.#place !== undefined) {
-        await this.#untilChanged();
-        continue;
+      if (this.#place === undefined) {
+        void this.#replay(maxBytes);
+        return undefined;
       }
-      const before = feed.position;
-      try {
-        const read = await this.#read(maxBytes);
-        failures = 0;
-        if (read.segments.length > 0) return read;
-      } catch (error) {
-        if (this.#signal.aborted) return undefined;
-        if (whenStoreFails === "end") throw error;
-        await sleep(backoff(failures++), this.#signal);
-        continue;
-      }
-      // All that was stored has been read, and the feed is not there yet; or it has come further meanwhile.
-      if (this.#findPlace() !== undefined || feed.position !== before) continue;
-      feed.wake();
-      await this.#untilChanged(LAG);
+      const batch = this.#takeFromRun(this.#place, maxBytes);
+      if (batch !== undefined) return batch;
+      // It has read all there is; or it has fallen behind the run, and has no place any more.
+      if (this.#place !== undefined) return undefined;
     }
     return undefined;
   }
 
-  /** From the run. Where the reader has fallen behind it, it loses its place; where it has read all, nothing is there. */
-  #take(place: number, maxBytes: number): Batch | undefined {
-    const { feed } = this.#context;
-    const batch = feed.take(place, maxBytes);
-    this.#place = batch === undefined ? undefined : place + batch.segments.length;
-    const last = batch?.segments.at(-1);
-    if (last !== undefined) {
-      this.#cursor = last.position;
-      return batch;
-    }
-    if (batch === undefined || this.#isLive || feed.position === undefined) return undefined;
-    this.#isLive = true;
-    this.#cursor = feed.position;
-    return liveBatch(feed.position);
+  stop(): void {
+    if (this.isOver) return;
+    this.isOver = true;
+    this.#replaying?.abort();
+    this.#context.feed.unfollow(this);
+    this.#context.onStop(this);
+    this.onReady();
   }
 
-  /** Until the feed has something new, the reader is stopped, or so many ms have passed. */
-  #untilChanged(within?: number): Promise<void> {
+  onNews(): void {
+    this.#interrupt();
+    this.onReady();
+  }
+
+  #takeFromRun(place: number, maxBytes: number): Batch | undefined {
     const { feed } = this.#context;
-    return new Promise((resolve) => {
-      const done = (): void => {
-        stopTimer?.();
-        feed.forget(done);
-        this.#interrupt = undefined;
-        resolve();
-      };
-      const stopTimer = within === undefined ? undefined : startTimer(within, done);
-      this.#interrupt = done;
-      feed.wait(done);
-    });
+    const { lens } = this.#view;
+    const batch = lens === undefined ? feed.take(place, maxBytes) : this.#lookAt(lens, place, maxBytes);
+    if (batch === undefined) {
+      this.#place = undefined;
+      return undefined;
+    }
+    if (lens === undefined && batch.last !== undefined) {
+      this.#place = place + batch.segments.length;
+      this.#cursor = batch.last.position;
+    }
+    if (batch.last !== undefined) return batch;
+    if (this.#isLive || feed.position === undefined) return undefined;
+    this.#isLive = true;
+    this.#cursor = feed.position;
+    return new Batch([liveSegment(feed.position)], feed.position);
+  }
+
+  /** As `feed.take`, of what this reader sees; it may be nothing of much. */
+  #lookAt(lens: Lens, place: number, maxBytes: number): Batch | undefined {
+    const waiting = this.#context.feed.from(place);
+    if (waiting === undefined) return undefined;
+    const from = this.#context.feed.positionAt(place);
+    const { segments, consumed } = lens.look(waiting, maxBytes, none);
+    this.#place = place + consumed;
+    const last = waiting[consumed - 1];
+    if (last !== undefined) this.#cursor = last.position;
+    return new Batch(segments, from);
+  }
+
+  #takeReplayed({ batch, next }: Replay, maxBytes: number): Batch {
+    const { lens } = this.#view;
+    const waiting = batch.segments;
+    const seen = lens?.look(waiting, maxBytes, () => this.#context.feed.after(next));
+    const isAll = seen === undefined || seen.consumed === waiting.length;
+    this.#cursor = isAll ? next : (waiting[seen.consumed - 1] as Segment).position;
+    this.#replayed = isAll ? undefined : { batch: new Batch(waiting.slice(seen.consumed), this.#cursor, true), next };
+    return seen === undefined ? batch : new Batch(seen.segments, batch.from, true);
+  }
+
+  /** A gap, and the reader is before the newest event. */
+  #skip(): Batch | undefined {
+    const { feed, channel } = this.#context;
+    const { newest } = feed;
+    if (newest === undefined) return undefined;
+    this.#replaying?.abort();
+    this.#replaying = undefined;
+    this.#replayed = undefined;
+    this.#place = newest.place;
+    this.#cursor = newest.before;
+    return new Batch([gapSegment(channel, "skipped", newest.before)], newest.before);
   }
 
   #findPlace(): number | undefined {
@@ -109,14 +197,65 @@ export class Reader {
     return feed.placeOf(this.#cursor === "tail" ? feed.position : this.#cursor);
   }
 
-  async #read(maxBytes: number): Promise<Batch> {
-    const { replays, channel } = this.#context;
-    if (typeof this.#cursor === "object")
-      this.#cursor = await replays.positionOfLast(channel, this.#cursor.last, this.#signal);
-    const { batch, next } = await replays.read(channel, this.#cursor, maxBytes, this.#signal);
-    this.#cursor = next;
-    return batch;
+  /** Reads the store until there is something, or the feed has a place for the reader. */
+  async #replay(maxBytes: number): Promise<void> {
+    const { feed, whenStoreFails } = this.#context;
+    const replaying = new AbortController();
+    this.#replaying = replaying;
+    const { signal } = replaying;
+    for (let failures = 0; !signal.aborted;) {
+      const before = feed.position;
+      try {
+        const replay = await this.#read(maxBytes, signal);
+        failures = 0;
+        if (signal.aborted) break;
+        if (replay.batch.last === undefined) this.#cursor = replay.next;
+        else this.#replayed = replay;
+        if (this.#replayed !== undefined) break;
+      } catch (error) {
+        if (signal.aborted) break;
+        if (whenStoreFails === "end") {
+          this.#failure = { error };
+          break;
+        }
+        await sleep(backoff(failures++), signal);
+        continue;
+      }
+      // All that was stored has been read, and the feed is not there yet; or it has come further meanwhile.
+      if (this.#findPlace() !== undefined || feed.position !== before) break;
+      feed.wake();
+      await this.#untilNews(LAG, signal);
+    }
+    if (this.#replaying === replaying) this.#replaying = undefined;
+    if (!this.isOver) this.onReady();
   }
+
+  async #read(maxBytes: number, signal: AbortSignal): Promise<Replay> {
+    const { replays, channel } = this.#context;
+    const cursor = this.#cursor;
+    const from = typeof cursor === "object" ? await replays.positionOfLast(channel, cursor.last, signal) : cursor;
+    return replays.read(channel, from, maxBytes, signal);
+  }
+
+  #untilNews(within: number, signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const done = (): void => {
+        this.#interrupt = nothing;
+        stopTimer();
+        signal.removeEventListener("abort", done);
+        resolve();
+      };
+      const stopTimer = startTimer(within, done);
+      this.#interrupt = done;
+      signal.addEventListener("abort", done);
+    });
+  }
+}
+
+function nothing(): void {}
+
+function none(): readonly Segment[] {
+  return [];
 }
 
 /** How long a reader that is ahead of its feed waits before it looks again, in ms. */

@@ -38,7 +38,7 @@ export class Replays {
   read(channel: string, cursor: Cursor, maxBytes: number, signal: AbortSignal): Promise<Replay> {
     return this.#share(this.#replays, JSON.stringify([channel, cursor, maxBytes]), signal, async (stopped) => {
       const slice = await this.#store.read(channel, cursor, { maxBytes, signal: stopped });
-      return { batch: new Batch(segmentsOf(slice, this.#onError)), next: slice.next };
+      return { batch: new Batch(segmentsOf(channel, slice, this.#onError), slice.from, true), next: slice.next };
     });
   }
 

@@ -4,6 +4,7 @@ import type { Exchange } from "./connection.ts";
 import { resolveOptions } from "./options.ts";
 import type { Authorization, EventStreamOptions, Settings } from "./options.ts";
 import { acceptance, readLastEventId, responseHeaders } from "./request.ts";
+import type { Crowd } from "./crowd.ts";
 import { checkSource, runSource } from "./source.ts";
 import type { Source } from "./source.ts";
 import { SinkWriter } from "./writer.ts";
@@ -99,12 +100,22 @@ async function answer<Native>(
     connection.admit((resumed) => {
       if (resumed !== undefined) headers.set("Sluice-Resume", resumed);
       sink.open(200, headers);
-      connection.startAging(verdict.expiresAt);
+      connection.startAging(verdict.expiresAt, () => revalidate(settings, connection));
     });
-    const ended = await runSource(source, connection, settings, (error) => reportUnlessOver(error, connection));
-    if (ended === "over") return refuse(204);
+    const enter = (crowd: Crowd): boolean => {
+      const refusal = connection.enter(crowd, settings.limitKey?.(connection));
+      if (refusal === "maxConnectionsPerKey" && !connection.isOpen) refuse(429, { "Retry-After": "30" });
+      // For the others 200, and a time to come back: for a 5xx a native EventSource would never return.
+      else if (refusal !== undefined) connection.sayGoodbye(refusal === "draining" ? "drained" : "refused");
+      return refusal === undefined;
+    };
+    if (settings.crowd !== undefined && !enter(settings.crowd)) return;
+    const onCleanupError = (error: unknown): void => reportUnlessOver(error, connection);
+    const ended = await runSource(source, connection, settings, enter, onCleanupError);
+    if (ended === "told") return refuse(204);
     if (ended === "finished" && endsForGood) connection.sayEnd();
-    connection.end(ended === "drained" ? "drained" : "finished");
+    if (ended === "drained") connection.sayGoodbye("drained");
+    else connection.end("finished");
   } catch (error) {
     reportUnlessOver(error, connection);
     void connection.greet();
@@ -138,6 +149,16 @@ async function admit<Native>(settings: Settings<Native>, connection: LiveConnect
     if (status === undefined || status >= 500) connection.report(error);
     return { status: status ?? 500 };
   }
+}
+
+/** When the authorisation ends as `authorize` sees it now; undefined where it cannot tell. */
+async function revalidate<Native>(
+  settings: Settings<Native>,
+  connection: LiveConnection<Native>,
+): Promise<number | undefined> {
+  const verdict = await admit(settings, connection);
+  if ("expiresAt" in verdict) return verdict.expiresAt;
+  return verdict.status < 500 ? 0 : undefined;
 }
 
 function expiryOf(answered: Authorization): number {

@@ -1,12 +1,16 @@
-import { LogChannel } from "./channel.ts";
-import type { Channel } from "./channel.ts";
+import { Readable } from "./channel.ts";
+import type { Channel, ChannelGroup } from "./channel.ts";
 import type { Connection, LiveConnection } from "./connection.ts";
-import { parseEventId } from "./cursor.ts";
-import type { Start } from "./cursor.ts";
+import type { Crowd } from "./crowd.ts";
 import { SluiceError, show } from "./errors.ts";
+import { refuseReserved, serializeData } from "./event.ts";
 import type { ServerSentEvent } from "./event.ts";
+import { Flow } from "./flow.ts";
+import type { FlowEnd } from "./flow.ts";
+import { Lens } from "./lens.ts";
+import type { SeenEvent } from "./lens.ts";
 import type { Settings } from "./options.ts";
-import { within } from "./timer.ts";
+import type { ChannelEvent } from "./segment.ts";
 
 /** Events that are pulled one by one, as there is room. */
 export type EventSequence =
@@ -15,20 +19,20 @@ export type EventSequence =
   | ReadableStream<ServerSentEvent>;
 
 /**
- * What a stream comes from: a channel, or a function that is called once for each connection. It returns a channel; or
- * the events, as a generator, an iterable or a `ReadableStream`; or nothing, when it has used `connection.send()` and is
- * done.
+ * What a stream comes from: a channel, several together, or a function that is called once for each connection. It returns
+ * a channel or several; or the events, as a generator, an iterable or a `ReadableStream`; or nothing, when it has used
+ * `connection.send()` and is done.
  */
-export type Source<Native = unknown> = Channel | SourceFunction<Native>;
+export type Source<Native = unknown> = Channel | ChannelGroup | SourceFunction<Native>;
 
 /** See {@link Source}. */
 export type SourceFunction<Native = unknown> = (
   connection: Connection<Native>,
-) => Channel | EventSequence | void | Promise<Channel | EventSequence | void>;
+) => Channel | ChannelGroup | EventSequence | void | Promise<Channel | ChannelGroup | EventSequence | void>;
 
 /** @throws {SluiceError} `invalid-source` for anything but a function or a channel */
 export function checkSource(source: unknown): void {
-  if (typeof source === "function" || source instanceof LogChannel) return;
+  if (typeof source === "function" || source instanceof Readable) return;
   const isSequence = typeof source === "object" && source !== null && ("next" in source || "getReader" in source);
   const why = isSequence
     ? `${"next" in source ? "an iterator" : "a ReadableStream"} could serve one client only; pass a function that returns a new one`
@@ -39,6 +43,7 @@ export function checkSource(source: unknown): void {
 /**
  * Runs the source of one connection to its end.
  *
+ * @param enter makes the connection one of a hub's, or turns it away and returns false
  * @param onCleanupError told what stopping threw
  * @returns how it ended
  */
@@ -46,65 +51,90 @@ export async function runSource<Native>(
   source: Source<Native>,
   connection: LiveConnection<Native>,
   settings: Settings<Native>,
+  enter: (crowd: Crowd) => boolean,
   onCleanupError: (error: unknown) => void,
 ): Promise<SourceEnd> {
+  const run = (channel: Readable): Promise<SourceEnd> | SourceEnd => {
+    if (connection.hasSeenEnd) return "told";
+    if (connection.crowd !== undefined && connection.crowd !== channel.crowd) throw ofAnotherHub();
+    return enter(channel.crowd) ? runChannel(channel, connection, settings) : "over";
+  };
   const produced = typeof source === "function" ? source(connection) : source;
   // A channel's headers tell how the resume went; all other sources' leave at once.
-  if (produced instanceof LogChannel) {
-    return connection.hasSeenEnd ? "over" : runChannel(produced, connection, settings);
-  }
+  if (produced instanceof Readable) return run(produced);
   // A client that has seen the end waits: 204 may be all that there is to say.
   if (!connection.hasSeenEnd) void connection.greet();
   const awaited = await produced;
-  if (awaited instanceof LogChannel) {
-    return connection.hasSeenEnd ? "over" : runChannel(awaited, connection, settings);
-  }
+  if (awaited instanceof Readable) return run(awaited);
   void connection.greet();
   if (awaited !== undefined) await runSequence(awaited, connection, onCleanupError);
   return "finished";
 }
 
-/**
- * `finished`: it had no more. `sealed`: its channel is closed, and has told the client so. `over`: it had told this client
- * so before. `drained`: the hub is closing.
- */
-export type SourceEnd = "finished" | "sealed" | "over" | "drained";
+/** As a flow; or `finished`: it had no more. `told`: its channel is closed, and has told this client so before. */
+export type SourceEnd = FlowEnd | "finished" | "told";
 
-/** A channel: what its reader takes is what the connection writes. */
-async function runChannel<Native>(
-  channel: LogChannel,
+/** A channel, or several: what is read flows to the connection. */
+function runChannel<Native>(
+  channel: Readable,
   connection: LiveConnection<Native>,
   settings: Settings<Native>,
-): Promise<SourceEnd> {
-  const reader = channel.open(startOf(connection, settings.start), connection.signal);
-  let batch = await within(settings.openTimeout, reader.next(settings.maxWriteBytes), async () => {
-    // 200, and a time to come back: for a 5xx a native EventSource would never return.
-    await connection.greet();
-    throw new SluiceError(
-      "unavailable",
-      `Cannot read channel: the store has not answered for openTimeout (${settings.openTimeout} ms)`,
-    );
-  });
-  const isGap = batch?.segments[0]?.item.type === "gap";
-  // Also where the hub is closing already: a client that gets a stream comes back.
-  void connection.greet(isGap ? "gap" : connection.resume === "fresh" ? "fresh" : "resumed");
-  while (batch !== undefined) {
-    await connection.write(batch.bytes);
-    if (batch.segments.at(-1)?.item.type === "end") return "sealed";
-    batch = await reader.next(settings.maxWriteBytes);
-  }
-  return "drained";
+): Promise<FlowEnd> {
+  const { start, whenBehind, maxLag, maxLastEventIdLength } = settings;
+  // The cursor of several channels is long, and it is ours.
+  const { resume, lastEventId } = connection.resumeUpTo(Math.max(maxLastEventIdLength, channel.maxCursorLength));
+  const cursor = resume === "fresh" ? undefined : (lastEventId ?? "");
+  const view = {
+    lens: lensFor(connection, settings),
+    ...(whenBehind !== "catch-up" && { maxLag }),
+    skips: whenBehind === "skip",
+  };
+  const flow = new Flow(channel.open(start, cursor, view), connection, settings);
+  connection.attach(flow);
+  return flow.ended;
 }
 
-/** What no log has a place for: a store answers `unknown`. */
-const NO_CURSOR = "?";
+function lensFor<Native>(connection: LiveConnection<Native>, settings: Settings<Native>): Lens | undefined {
+  const { filter, map, coalesce } = settings;
+  if (filter === undefined && map === undefined && !coalesce) return undefined;
+  return new Lens({
+    filter: filter && ((event) => filter(event, connection)),
+    map: map && ((event) => seenEvent(event, map(event, connection), settings)),
+    coalesce,
+    onError: (error) => connection.report(error),
+  });
+}
 
-/** A client's cursor is its word: only what can be one is taken for one, and the rest is told `unknown` by the store. */
-function startOf(connection: Connection, start: Start): Start {
-  const { resume, lastEventId } = connection;
-  if (resume === "fresh") return start;
-  const fits = lastEventId === "origin" || (lastEventId !== undefined && parseEventId(lastEventId) !== undefined);
-  return fits ? lastEventId : NO_CURSOR;
+function ofAnotherHub(): SluiceError {
+  return new SluiceError(
+    "invalid-source",
+    "Cannot stream channel: it is of another hub than the option hub; leave the option out, or pass the channel's own hub",
+  );
+}
+
+/** What `map` has returned, checked as what is published is. */
+function seenEvent<Native>(event: ChannelEvent, mapped: unknown, settings: Settings<Native>): SeenEvent {
+  if (mapped === event) return event;
+  if (typeof mapped !== "object" || mapped === null || !("data" in mapped) || mapped.data === undefined) {
+    throw new SluiceError(
+      "invalid-field",
+      `Cannot map event: map returned ${show(mapped)}; return the event, or { event, data } in its place, at once`,
+      { field: "data" },
+    );
+  }
+  const type = "event" in mapped ? mapped.event : undefined;
+  refuseReserved("event", type);
+  const data = serializeData(settings.serialize, mapped.data);
+  // At most three bytes for a code unit: most need not be measured.
+  if (data.length * 3 > settings.maxEventBytes && new TextEncoder().encode(data).length > settings.maxEventBytes) {
+    throw new SluiceError(
+      "too-large",
+      `Cannot map event: it is over maxEventBytes (${settings.maxEventBytes}); make less of it`,
+      { option: "maxEventBytes" },
+    );
+  }
+  // Whether the type is one, the encoder says.
+  return { event: type as string | undefined, data };
 }
 
 /**

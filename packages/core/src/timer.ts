@@ -42,3 +42,10 @@ export function within<Result>(
 export function backoff(failures: number): number {
   return (0.5 + Math.random() / 2) * Math.min(100 * 2 ** failures, 5000);
 }
+
+/** Runs it when the event loop has had a turn for everything else: input, output, timers. */
+export function nextTurn(run: () => void): void {
+  const { setImmediate } = globalThis as { setImmediate?: (run: () => void) => unknown };
+  if (setImmediate === undefined) setTimeout(run, 0);
+  else setImmediate(run);
+}

@@ -4,7 +4,8 @@ import type { Rule } from "./check-options.ts";
 import { encodeEvent } from "./encode.ts";
 import { SluiceError } from "./errors.ts";
 import type { ServerSentEvent } from "./event.ts";
-import { startTimer } from "./timer.ts";
+import { Tick } from "./tick.ts";
+import type { Ticking } from "./tick.ts";
 
 /**
  * Why a connection ended. It ends once, for the one reason that was noticed first.
@@ -17,10 +18,12 @@ import { startTimer } from "./timer.ts";
  * | `write-failed` | the platform refused a write |
  * | `write-deadline` | the client took nothing for `writeDeadline` ms |
  * | `overflow` | the source sent more than `maxPendingBytes` without waiting for room |
+ * | `behind` | the client was more than `maxLag` events behind its channel, and `whenBehind` is `"disconnect"` |
+ * | `replay-budget` | the client was sent `maxReplayBytes` of what it had missed; it comes back for the rest |
  * | `max-age` | the connection reached its maximum age |
  * | `expired` | the authorisation expired |
  * | `drained` | the server is shutting down |
- * | `refused` | no stream was opened: not authorised, not acceptable, or nothing left to send |
+ * | `refused` | no stream was opened: not authorised, not acceptable, over a limit, or nothing left to send |
  */
 export type CloseReason =
   | "finished"
@@ -29,6 +32,8 @@ export type CloseReason =
   | "write-failed"
   | "write-deadline"
   | "overflow"
+  | "behind"
+  | "replay-budget"
   | "max-age"
   | "expired"
   | "drained"
@@ -153,14 +158,35 @@ export interface Writer {
  */
 export function createWriter(sink: Sink, options: WriterOptions = {}): Writer {
   checkOptions("Cannot create writer", options, writerRules);
-  return new SinkWriter(sink, resolveWriterOptions(options));
+  const writer = new SinkWriter(sink, resolveWriterOptions(options));
+  const tick = new Tick();
+  writer.owner = {
+    lookBy: (at) => tick.by(writer, at),
+    onRoom() {},
+    onOver: () => tick.letGo(writer),
+    cursorUpdate: () => undefined,
+  };
+  return writer;
+}
+
+/** Whom a writer serves. */
+export interface WriterOwner {
+  /** The writer's `tick` is to be called by then, in the time of `performance.now()`. */
+  lookBy(at: number): void;
+  /** There is room, and nothing waits. */
+  onRoom(): void;
+  /** Called once, before `closed` resolves. */
+  onOver(reason: CloseReason): void;
+  /** What to send to a silent client in place of a comment. */
+  cursorUpdate(): Uint8Array<ArrayBuffer> | undefined;
 }
 
 const utf8 = new TextEncoder();
 const KEEP_ALIVE = utf8.encode(encodeEvent({ comment: "" }));
 const ROOM = Promise.resolve();
 
-export class SinkWriter implements Writer {
+export class SinkWriter implements Writer, Ticking {
+  owner!: WriterOwner;
   readonly closed: Promise<CloseReason>;
   reason: CloseReason | undefined = undefined;
 
@@ -178,9 +204,8 @@ export class SinkWriter implements Writer {
   #hasEnded = false;
   #resolveClosed!: (reason: CloseReason) => void;
 
-  #lastWrite = 0;
-  #stopKeepAlive: (() => void) | undefined = undefined;
-  #stopDeadline: (() => void) | undefined = undefined;
+  /** When something was last written; undefined before the first time. */
+  #lastWrite: number | undefined = undefined;
   /** When the client was last seen to take something, and how much the sink held then. */
   #progressAt = 0;
   #bufferedAt = 0;
@@ -213,17 +238,36 @@ export class SinkWriter implements Writer {
   }
 
   write(bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+    const refusal = this.push(bytes);
+    return refusal === undefined ? this.#whenRoom() : rejected(refusal);
+  }
+
+  /**
+   * As `write`, for a caller that looks at `hasRoom`.
+   *
+   * @returns why the bytes were not taken
+   */
+  push(bytes: Uint8Array<ArrayBuffer>): SluiceError | undefined {
     const over = this.reason ?? this.#ending;
-    if (over !== undefined) return rejected(connectionClosed(over));
+    if (over !== undefined) return connectionClosed(over);
+    if (this.hasRoom && bytes.length <= this.#settings.maxWriteBytes) {
+      this.#handOver(bytes);
+      return undefined;
+    }
     const cost = bytes.length + QUEUED;
     if (this.#queuedBytes > 0 && this.#queuedBytes + cost > this.#settings.maxPendingBytes) {
       this.abort("overflow");
-      return rejected(overflow(this.#settings.maxPendingBytes));
+      return overflow(this.#settings.maxPendingBytes);
     }
     this.#queue.push(bytes);
     this.#queuedBytes += cost;
     this.#flush();
-    return this.#whenRoom();
+    return undefined;
+  }
+
+  /** Nothing waits, and what is written now is taken. */
+  get hasRoom(): boolean {
+    return !this.#full && this.#queue.length === 0 && this.reason === undefined && this.#ending === undefined;
   }
 
   end(reason: CloseReason): void {
@@ -243,6 +287,11 @@ export class SinkWriter implements Writer {
     if (this.#hasEnded) return this.#close(this.#ending as CloseReason);
     this.#full = false;
     this.#flush();
+    if (this.reason !== undefined) return;
+    // It has just been given what waited for it.
+    this.#lastWrite = performance.now();
+    if (this.#settings.keepAlive !== false) this.owner.lookBy(this.#lastWrite + this.#settings.keepAlive);
+    if (this.hasRoom) this.owner.onRoom();
   }
 
   gone(reason: CloseReason = "disconnected"): void {
@@ -267,9 +316,12 @@ export class SinkWriter implements Writer {
       this.abort("write-failed");
     }
     if (this.reason !== undefined) return false;
-    this.#lastWrite = performance.now();
-    this.#stopKeepAlive ??= this.#startKeepAlive(this.#lastWrite);
-    if (this.#full) this.#watchProgress();
+    const now = performance.now();
+    if (this.#lastWrite === undefined && this.#settings.keepAlive !== false) {
+      this.owner.lookBy(now + this.#settings.keepAlive);
+    }
+    this.#lastWrite = now;
+    if (this.#full) this.#watchProgress(now);
     return true;
   }
 
@@ -313,7 +365,7 @@ export class SinkWriter implements Writer {
     }
     if (this.reason !== undefined) return;
     if (this.#sink.buffered === 0) this.#close(reason);
-    else this.#watchProgress();
+    else this.#watchProgress(performance.now());
   }
 
   #abortSink(): void {
@@ -333,43 +385,42 @@ export class SinkWriter implements Writer {
     this.reason = reason;
     this.#queue = [];
     this.#queuedBytes = 0;
-    this.#stopKeepAlive?.();
-    this.#stopDeadline?.();
     this.#room?.reject(reason === "overflow" ? overflow(this.#settings.maxPendingBytes) : connectionClosed(reason));
     this.#room = undefined;
+    this.owner.onOver(reason);
     this.#resolveClosed(reason);
   }
 
-  // The two timers are lazy: a write leaves only its time behind, and a timer that fires early is set again.
-
-  #startKeepAlive(lastWrite: number): (() => void) | undefined {
-    const interval = this.#settings.keepAlive;
-    if (interval === false) return undefined;
-    return startTimer(lastWrite + interval - performance.now(), () => {
-      const due = this.#lastWrite + interval <= performance.now() + 1;
-      // Handing over sets #lastWrite. To a full client nothing is written: bytes wait for it as it is.
-      if (due && !this.#full) this.#handOver(KEEP_ALIVE);
-      if (this.reason !== undefined) return;
-      this.#stopKeepAlive = this.#startKeepAlive(due && this.#full ? performance.now() : this.#lastWrite);
-    });
+  /** Keeps the connection alive, or ends it, when it is time. */
+  tick(now: number): number {
+    if (this.reason !== undefined) return Infinity;
+    return this.#full ? this.#checkProgress(now) : this.#keepAlive(now);
   }
 
-  #watchProgress(): void {
-    if (this.#settings.writeDeadline === false) return;
-    this.#progressAt = performance.now();
+  // To a full client nothing is written: bytes wait for it as it is. A timer that fires a ms early has done its duty.
+
+  #keepAlive(now: number): number {
+    const { keepAlive } = this.#settings;
+    if (keepAlive === false || this.#lastWrite === undefined) return Infinity;
+    if (now < this.#lastWrite + keepAlive - 1) return this.#lastWrite + keepAlive;
+    this.#handOver(this.owner.cursorUpdate() ?? KEEP_ALIVE);
+    return now + keepAlive;
+  }
+
+  #checkProgress(now: number): number {
+    const { writeDeadline } = this.#settings;
+    if (writeDeadline === false) return Infinity;
+    if (this.#sink.buffered < this.#bufferedAt) this.#watchProgress(now);
+    const due = this.#progressAt + writeDeadline;
+    if (now < due - 1) return due;
+    this.abort("write-deadline");
+    return Infinity;
+  }
+
+  #watchProgress(now: number): void {
+    this.#progressAt = now;
     this.#bufferedAt = this.#sink.buffered;
-    this.#stopDeadline ??= this.#startDeadline(this.#settings.writeDeadline);
-  }
-
-  #startDeadline(within: number): () => void {
-    return startTimer(within, () => {
-      this.#stopDeadline = undefined;
-      if (!this.#full || this.#settings.writeDeadline === false) return;
-      if (this.#sink.buffered < this.#bufferedAt) this.#watchProgress();
-      const left = this.#progressAt + this.#settings.writeDeadline - performance.now();
-      if (left <= 1) return this.abort("write-deadline");
-      this.#stopDeadline ??= this.#startDeadline(left);
-    });
+    if (this.#settings.writeDeadline !== false) this.owner.lookBy(now + this.#settings.writeDeadline);
   }
 }
 

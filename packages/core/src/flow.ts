@@ -1,0 +1,133 @@
+import type { LiveConnection } from "./connection.ts";
+import { SluiceError } from "./errors.ts";
+import type { Settings } from "./options.ts";
+import type { Reading } from "./reader.ts";
+import { liveSegment } from "./segment.ts";
+import type { Batch } from "./segment.ts";
+import { startTimer } from "./timer.ts";
+
+/** How a channel's flow ended: it was closed and has told the client; its hub is closing; or the connection is over. */
+export type FlowEnd = "sealed" | "drained" | "over";
+
+/**
+ * Brings what is read to a connection, whenever there is something and the connection has room. There is nothing between
+ * the two that could fill up, and nothing is waited for with a promise: for each event this runs once for each connection.
+ */
+export class Flow<Native> {
+  /** Resolves when it has ended; rejects with what the store threw. */
+  readonly ended: Promise<FlowEnd>;
+
+  readonly #reading: Reading;
+  readonly #connection: LiveConnection<Native>;
+  readonly #settings: Settings<Native>;
+  /** Of what was missed, how many bytes may still be sent before the connection is live. */
+  #replayBytes: number;
+  #isLive = false;
+  /** The id that the client has got last. */
+  #toldPosition: string | undefined = undefined;
+  #stopTimer: (() => void) | undefined = undefined;
+  #hasBegun = false;
+  #hasEnded = false;
+  #resolve!: (end: FlowEnd) => void;
+  #reject!: (error: unknown) => void;
+
+  constructor(reading: Reading, connection: LiveConnection<Native>, settings: Settings<Native>) {
+    this.#reading = reading;
+    this.#connection = connection;
+    this.#settings = settings;
+    this.#replayBytes = connection.crowd?.options.maxReplayBytes ?? Infinity;
+    this.ended = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+  }
+
+  get lag(): number {
+    return this.#reading.lag;
+  }
+
+  start(): void {
+    this.#reading.onReady = this.go;
+    this.go();
+    const { openTimeout } = this.#settings;
+    if (!this.#hasBegun && !this.#hasEnded && openTimeout !== false) {
+      this.#stopTimer = startTimer(openTimeout, () => this.#fail(notOpened(openTimeout)));
+    }
+  }
+
+  /** Moves on what is there, as far as there is room. */
+  readonly go = (): void => {
+    if (this.#hasEnded) return;
+    try {
+      while (this.#connection.hasRoom) {
+        const batch = this.#reading.take(this.#settings.maxWriteBytes);
+        if (batch === undefined) break;
+        this.#write(batch);
+        // oxlint-disable-next-line typescript/no-unnecessary-condition -- writing may end it
+        if (this.#hasEnded) return;
+      }
+    } catch (error) {
+      return this.#fail(error);
+    }
+    if (this.#reading.isOver) this.#end("drained");
+    else if (this.#settings.whenBehind === "disconnect" && !this.#connection.hasRoom && this.#reading.isBehind) {
+      this.#connection.abort("behind");
+    }
+  };
+
+  /** The bytes that bring the client's cursor to where its reading is, where no event that it has seen did. */
+  cursorUpdate(): Uint8Array<ArrayBuffer> | undefined {
+    const { position } = this.#reading;
+    if (!this.#isLive || position === undefined || position === this.#toldPosition) return undefined;
+    this.#toldPosition = position;
+    return liveSegment(position).bytes;
+  }
+
+  stop(): void {
+    this.#end("over");
+  }
+
+  #write(batch: Batch): void {
+    if (!this.#hasBegun) this.#begin(batch);
+    this.#connection.deliver(batch);
+    const { item, position } = batch.last as NonNullable<Batch["last"]>;
+    this.#toldPosition = position;
+    if (item.type === "end") return this.#end("sealed");
+    if (this.#isLive) return;
+    this.#isLive = item.type === "live";
+    this.#replayBytes -= batch.bytes.length;
+    // It comes back for the rest: with a cursor, and after others have had their turn.
+    if (this.#replayBytes < 0 && !this.#isLive) this.#connection.sayGoodbye("replay-budget");
+  }
+
+  /** The headers tell how the resume went, so they wait for what comes first. */
+  #begin(batch: Batch): void {
+    this.#hasBegun = true;
+    this.#stopTimer?.();
+    const isFresh = this.#connection.resume === "fresh";
+    void this.#connection.greet(batch.hasGap ? "gap" : isFresh ? "fresh" : "resumed");
+  }
+
+  #end(end: FlowEnd): void {
+    if (this.#hasEnded) return;
+    this.#hasEnded = true;
+    this.#stopTimer?.();
+    this.#reading.stop();
+    this.#resolve(end);
+  }
+
+  #fail(error: unknown): void {
+    if (this.#hasEnded) return;
+    this.#hasEnded = true;
+    this.#stopTimer?.();
+    this.#reading.stop();
+    this.#reject(error);
+  }
+}
+
+function notOpened(openTimeout: number): SluiceError {
+  return new SluiceError(
+    "unavailable",
+    `Cannot read channel: the store has not answered for openTimeout (${openTimeout} ms)`,
+  );
+}

@@ -1,0 +1,128 @@
+import { SluiceError, show } from "./errors.ts";
+import type { Position } from "./event-store.ts";
+import { gapSegment, segmentOf } from "./segment.ts";
+import type { ChannelEvent, Segment } from "./segment.ts";
+
+/** What a reader sees of its channel, where that is not all. */
+export interface LensOptions {
+  /** Whether the reader may see an event. */
+  readonly filter?: ((event: ChannelEvent) => boolean) | undefined;
+  /** What the reader sees in an event's place. */
+  readonly map?: ((event: ChannelEvent) => SeenEvent) | undefined;
+  /** Of events with one key that wait together, only the newest is seen. */
+  readonly coalesce: boolean;
+  /** Told what `filter` and `map` threw. */
+  readonly onError: (error: unknown) => void;
+}
+
+/** An event as a map has left it, its data a string. */
+export interface SeenEvent {
+  readonly event?: string | undefined;
+  readonly data: string;
+}
+
+/** What a lens has made of segments that wait. */
+export interface Seen {
+  readonly segments: readonly Segment[];
+  /** How many of the waiting segments these stand for: the rest did not fit. */
+  readonly consumed: number;
+}
+
+/**
+ * Hides, changes and thins out events for one reader. A hidden event moves the reader on as any other. An event whose
+ * filter or map fails is not seen, as nobody has allowed it; a gap says so.
+ */
+export class Lens {
+  readonly #options: LensOptions;
+
+  constructor(options: LensOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Looks at segments that wait.
+   *
+   * @param maxBytes about so many bytes are to be seen, and at least one segment
+   * @param later what follows the segments, as far as it is at hand
+   */
+  look(waiting: readonly Segment[], maxBytes: number, later: () => readonly Segment[]): Seen {
+    const overtaken = this.#options.coalesce ? this.#overtaken(waiting, later()) : undefined;
+    const segments: Segment[] = [];
+    let bytes = 0;
+    let consumed = 0;
+    for (const segment of waiting) {
+      const seen = overtaken?.has(segment) === true ? undefined : this.#through(segment);
+      if (seen !== undefined) {
+        bytes += seen.bytes.length;
+        if (segments.length > 0 && bytes > maxBytes) break;
+        segments.push(seen);
+      }
+      consumed++;
+    }
+    return { segments, consumed };
+  }
+
+  /** Those after which comes an event of the same key that this reader sees. */
+  #overtaken(waiting: readonly Segment[], later: readonly Segment[]): ReadonlySet<Segment> {
+    const keys = new Set<string>();
+    const overtaken = new Set<Segment>();
+    if (!waiting.some(({ item }) => item.type === "event" && item.key !== undefined)) return overtaken;
+    for (const segments of [later, waiting]) {
+      for (let i = segments.length - 1; i >= 0; i--) {
+        const segment = segments[i] as Segment;
+        const { item } = segment;
+        if (item.type !== "event" || item.key === undefined) continue;
+        if (keys.has(item.key)) overtaken.add(segment);
+        else if (this.#shows(item) === true) keys.add(item.key);
+      }
+    }
+    return overtaken;
+  }
+
+  #through(segment: Segment): Segment | undefined {
+    const { item, position } = segment;
+    if (item.type !== "event") return segment;
+    const shows = this.#shows(item);
+    if (shows === false) return undefined;
+    if (shows === undefined) return gapSegment(item.channel, "skipped", position);
+    return this.#mapped(segment, item, position);
+  }
+
+  /** Undefined where the filter cannot tell. */
+  #shows(item: ChannelEvent): boolean | undefined {
+    const { filter, onError } = this.#options;
+    if (filter === undefined) return true;
+    try {
+      const shows: unknown = filter(item);
+      // A promise would be true, whatever it comes to.
+      if (typeof shows === "boolean") return shows;
+      throw notBoolean(shows);
+    } catch (error) {
+      onError(error);
+      return undefined;
+    }
+  }
+
+  #mapped(segment: Segment, item: ChannelEvent, position: Position): Segment {
+    const { map, onError } = this.#options;
+    if (map === undefined) return segment;
+    try {
+      const { event, data } = map(item);
+      if (event === item.event && data === item.data) return segment;
+      const { event: _, ...rest } = item;
+      return segmentOf({ ...rest, ...(event !== undefined && { event }), data }, position, event, data);
+    } catch (error) {
+      onError(error);
+      return gapSegment(item.channel, "skipped", position);
+    }
+  }
+}
+
+function notBoolean(value: unknown): SluiceError {
+  if (value instanceof Promise) value.catch(() => {});
+  return new SluiceError(
+    "invalid-option",
+    `Cannot filter event: filter returned ${show(value)}; make it true or false, at once`,
+    { option: "filter" },
+  );
+}
