@@ -1,5 +1,6 @@
 import type { EventStreamOptions } from "./options.ts";
 import { createResponder } from "./respond.ts";
+import type { Responder } from "./respond.ts";
 import type { Source } from "./source.ts";
 import type { Sink, Writer } from "./writer.ts";
 
@@ -33,17 +34,69 @@ export function eventStream(
   options: EventStreamOptions<FetchNative> = {},
 ): (request: Request) => Promise<Response> {
   const responder = createResponder(source, options);
-  return async (request) => {
-    const native = { request };
-    const { method, headers } = request;
-    if (responder.passesOn(headers)) return (await responder.otherwise(native)) as Response;
-    if (request.signal?.aborted) return goneResponse();
-    const sink = new ResponseSink(method);
-    const writer = responder.respond({ method, url: new URL(request.url), headers, native }, sink);
-    sink.connect(writer);
-    onAbort(request.signal, writer);
-    return sink.response;
-  };
+  return (request) => respondWithStream(responder, request, { request }, { signal: request.signal }).response;
+}
+
+/** What a platform tells, and can do, beside the body of its `Response`. */
+export interface ResponseHooks {
+  /** Aborts when the client has gone. */
+  readonly signal?: AbortSignal | undefined;
+  /** Breaks the connection off, where a body that fails does not: called after it has failed. */
+  readonly breakOff?: (() => void) | undefined;
+}
+
+/** A `Response` on its way. */
+export interface StreamingResponse {
+  /** What the platform waits for. Rejects only where `otherwise` does. */
+  readonly response: Promise<Response>;
+  /** Resolves when the connection is over and its source has stopped, `finally` and all; never rejects. */
+  readonly done: Promise<void>;
+  /** The adapter says: the platform has noticed that the client has gone. */
+  readonly gone: () => void;
+}
+
+/**
+ * Answers one `Request` with a responder: for adapters of platforms that take a `Response`.
+ *
+ * @param native what the source finds in `connection.native`
+ *
+ * @example
+ * ```ts
+ * import { createResponder, respondWithStream } from "@sluice/core";
+ *
+ * const responder = createResponder(() => [{ data: "hello" }]);
+ * const request = new Request("http://localhost/", { method: "POST" });
+ * const { response, done } = respondWithStream(responder, request, { request }, { signal: request.signal });
+ * console.assert((await (await response).text()).endsWith("data: hello\n\n"));
+ * await done;
+ * ```
+ */
+export function respondWithStream<Native>(
+  responder: Responder<Native>,
+  request: Request,
+  native: Native,
+  { signal, breakOff }: ResponseHooks = {},
+): StreamingResponse {
+  const { method, headers } = request;
+  if (responder.passesOn(headers)) return answered(passOn(responder, native));
+  if (signal?.aborted === true) return answered(Promise.resolve(goneResponse()));
+  const sink = new ResponseSink(method, breakOff);
+  const writer = responder.respond({ method, url: new URL(request.url), headers, native }, sink);
+  sink.connect(writer);
+  const gone = (): void => writer.gone();
+  signal?.addEventListener("abort", gone, { once: true });
+  if (signal !== undefined) void writer.closed.then(() => signal.removeEventListener("abort", gone));
+  return { response: sink.response, done: writer.done, gone };
+}
+
+async function passOn<Native>(responder: Responder<Native>, native: Native): Promise<Response> {
+  return (await responder.otherwise(native)) as Response;
+}
+
+/** Without a stream. */
+function answered(response: Promise<Response>): StreamingResponse {
+  const ignore = (): void => {};
+  return { response, done: response.then(ignore, ignore), gone: ignore };
 }
 
 /** A `Sink` that becomes the body of a `Response`. */
@@ -53,12 +106,14 @@ class ResponseSink implements Sink {
   buffered = 0;
 
   readonly #method: string;
+  readonly #breakOff: (() => void) | undefined;
   #respond!: (response: Response) => void;
   #controller!: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>;
   #writer: Writer | undefined = undefined;
 
-  constructor(method: string) {
+  constructor(method: string, breakOff: (() => void) | undefined) {
     this.#method = method;
+    this.#breakOff = breakOff;
     this.response = new Promise((resolve) => {
       this.#respond = resolve;
     });
@@ -87,6 +142,7 @@ class ResponseSink implements Sink {
 
   abort(): void {
     this.#controller?.error(new Error("The event stream was broken off"));
+    this.#breakOff?.();
   }
 
   // highWaterMark 0: pull() is called only while the runtime waits for bytes. Never `type: "bytes"`, which detaches
@@ -111,11 +167,4 @@ class ResponseSink implements Sink {
 /** For a client that has left: nobody sees it. */
 function goneResponse(): Response {
   return new Response(null, { status: 499 });
-}
-
-function onAbort(signal: AbortSignal | undefined, writer: Writer): void {
-  if (signal === undefined) return;
-  const gone = (): void => writer.gone();
-  signal.addEventListener("abort", gone, { once: true });
-  void writer.closed.then(() => signal.removeEventListener("abort", gone));
 }

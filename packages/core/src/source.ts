@@ -39,14 +39,14 @@ export function checkSource(source: unknown): void {
 /**
  * Runs the source of one connection to its end.
  *
- * @param onCleanupError told what stopping threw
+ * @param onStop given what stops the source, where it has to be stopped: to be called at once
  * @returns how it ended
  */
 export async function runSource<Native>(
   source: Source<Native>,
   connection: LiveConnection<Native>,
   settings: Settings<Native>,
-  onCleanupError: (error: unknown) => void,
+  onStop: (stop: () => unknown) => void,
 ): Promise<SourceEnd> {
   const produced = typeof source === "function" ? source(connection) : source;
   // A channel's headers tell how the resume went; all other sources' leave at once.
@@ -60,7 +60,7 @@ export async function runSource<Native>(
     return connection.hasSeenEnd ? "over" : runChannel(awaited, connection, settings);
   }
   void connection.greet();
-  if (awaited !== undefined) await runSequence(awaited, connection, onCleanupError);
+  if (awaited !== undefined) await runSequence(awaited, connection, onStop);
   return "finished";
 }
 
@@ -114,19 +114,15 @@ function startOf(connection: Connection, start: Start): Start {
 async function runSequence(
   sequence: unknown,
   connection: Connection & Pick<LiveConnection<unknown>, "greet">,
-  onCleanupError: (error: unknown) => void,
+  onStop: (stop: () => unknown) => void,
 ): Promise<void> {
   const puller = pullerOf(sequence);
   let stopped = false;
-  const stop = async (): Promise<void> => {
+  const stop = (): void => {
     if (stopped) return;
     stopped = true;
     connection.signal.removeEventListener("abort", stop);
-    try {
-      await puller.stop();
-    } catch (error) {
-      onCleanupError(error);
-    }
+    onStop(() => puller.stop());
   };
   if (connection.signal.aborted) return stop();
   connection.signal.addEventListener("abort", stop);
@@ -140,7 +136,7 @@ async function runSequence(
     stopped = true;
     connection.signal.removeEventListener("abort", stop);
   } catch (error) {
-    void stop();
+    stop();
     throw error;
   }
 }
