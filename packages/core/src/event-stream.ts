@@ -37,28 +37,21 @@ export function eventStream(
   return (request) => respondWithStream(responder, request, { request }, { signal: request.signal }).response;
 }
 
-/** What a platform tells, and can do, beside the body of its `Response`. */
-export interface ResponseHooks {
-  /** Aborts when the client has gone. */
-  readonly signal?: AbortSignal | undefined;
-  /** Breaks the connection off, where a body that fails does not: called after it has failed. */
-  readonly breakOff?: (() => void) | undefined;
-}
-
 /** A `Response` on its way. */
 export interface StreamingResponse {
   /** What the platform waits for. Rejects only where `otherwise` does. */
   readonly response: Promise<Response>;
-  /** Resolves when the connection is over and its source has stopped, `finally` and all; never rejects. */
+  /** The connection's, for what the platform tells and wants to know beside the body; none where there is no connection. */
+  readonly writer: Pick<Writer, "closed" | "gone"> | undefined;
+  /** As the writer's: resolves when the connection is over and its source has stopped. Never rejects. */
   readonly done: Promise<void>;
-  /** The adapter says: the platform has noticed that the client has gone. */
-  readonly gone: () => void;
 }
 
 /**
  * Answers one `Request` with a responder: for adapters of platforms that take a `Response`.
  *
  * @param native what the source finds in `connection.native`
+ * @param options `signal`: aborts when the client has gone, where the platform tells more than the body's `cancel` does
  *
  * @example
  * ```ts
@@ -75,18 +68,18 @@ export function respondWithStream<Native>(
   responder: Responder<Native>,
   request: Request,
   native: Native,
-  { signal, breakOff }: ResponseHooks = {},
+  { signal }: { readonly signal?: AbortSignal | undefined } = {},
 ): StreamingResponse {
   const { method, headers } = request;
   if (responder.passesOn(headers)) return answered(passOn(responder, native));
   if (signal?.aborted === true) return answered(Promise.resolve(goneResponse()));
-  const sink = new ResponseSink(method, breakOff);
+  const sink = new ResponseSink(method);
   const writer = responder.respond({ method, url: new URL(request.url), headers, native }, sink);
   sink.connect(writer);
   const gone = (): void => writer.gone();
   signal?.addEventListener("abort", gone, { once: true });
   if (signal !== undefined) void writer.closed.then(() => signal.removeEventListener("abort", gone));
-  return { response: sink.response, done: writer.done, gone };
+  return { response: sink.response, writer, done: writer.done };
 }
 
 async function passOn<Native>(responder: Responder<Native>, native: Native): Promise<Response> {
@@ -96,7 +89,7 @@ async function passOn<Native>(responder: Responder<Native>, native: Native): Pro
 /** Without a stream. */
 function answered(response: Promise<Response>): StreamingResponse {
   const ignore = (): void => {};
-  return { response, done: response.then(ignore, ignore), gone: ignore };
+  return { response, writer: undefined, done: response.then(ignore, ignore) };
 }
 
 /** A `Sink` that becomes the body of a `Response`. */
@@ -106,14 +99,12 @@ class ResponseSink implements Sink {
   buffered = 0;
 
   readonly #method: string;
-  readonly #breakOff: (() => void) | undefined;
   #respond!: (response: Response) => void;
   #controller!: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>;
   #writer: Writer | undefined = undefined;
 
-  constructor(method: string, breakOff: (() => void) | undefined) {
+  constructor(method: string) {
     this.#method = method;
-    this.#breakOff = breakOff;
     this.response = new Promise((resolve) => {
       this.#respond = resolve;
     });
@@ -142,7 +133,6 @@ class ResponseSink implements Sink {
 
   abort(): void {
     this.#controller?.error(new Error("The event stream was broken off"));
-    this.#breakOff?.();
   }
 
   // highWaterMark 0: pull() is called only while the runtime waits for bytes. Never `type: "bytes"`, which detaches
