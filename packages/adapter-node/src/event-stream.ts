@@ -1,7 +1,8 @@
 import { createResponder } from "@sluice/core";
 import type { EventStreamOptions, Source } from "@sluice/core";
+import type { NodeRequest } from "./exchange.ts";
 import { respondWith } from "./respond-with.ts";
-import type { NodeRequest, NodeResponse } from "./respond-with.ts";
+import type { NodeResponse } from "./response-sink.ts";
 
 /** `connection.native` on Node. */
 export interface NodeNative {

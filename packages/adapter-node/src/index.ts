@@ -1,4 +1,9 @@
 export { eventStream } from "./event-stream.ts";
 export type { NodeHandler, NodeNative } from "./event-stream.ts";
+
 export { respondWith } from "./respond-with.ts";
-export type { NodeRequest, NodeResponse } from "./respond-with.ts";
+export { openBody } from "./open-body.ts";
+export type { Answer } from "./open-body.ts";
+export { exchangeOf } from "./exchange.ts";
+export type { NodeRequest } from "./exchange.ts";
+export type { NodeResponse } from "./response-sink.ts";

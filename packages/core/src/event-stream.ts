@@ -1,5 +1,6 @@
 import type { EventStreamOptions } from "./options.ts";
 import { createResponder } from "./respond.ts";
+import type { Responder } from "./respond.ts";
 import type { Source } from "./source.ts";
 import type { Sink, Writer } from "./writer.ts";
 
@@ -33,17 +34,62 @@ export function eventStream(
   options: EventStreamOptions<FetchNative> = {},
 ): (request: Request) => Promise<Response> {
   const responder = createResponder(source, options);
-  return async (request) => {
-    const native = { request };
-    const { method, headers } = request;
-    if (responder.passesOn(headers)) return (await responder.otherwise(native)) as Response;
-    if (request.signal?.aborted) return goneResponse();
-    const sink = new ResponseSink(method);
-    const writer = responder.respond({ method, url: new URL(request.url), headers, native }, sink);
-    sink.connect(writer);
-    onAbort(request.signal, writer);
-    return sink.response;
-  };
+  return (request) => respondWithStream(responder, request, { request }, { signal: request.signal }).response;
+}
+
+/** A `Response` on its way. */
+export interface StreamingResponse {
+  /** What the platform waits for. Rejects only where `otherwise` does. */
+  readonly response: Promise<Response>;
+  /** The connection's, for what the platform tells and wants to know beside the body; none where there is no connection. */
+  readonly writer: Pick<Writer, "closed" | "gone"> | undefined;
+  /** As the writer's: resolves when the connection is over and its source has stopped. Never rejects. */
+  readonly done: Promise<void>;
+}
+
+/**
+ * Answers one `Request` with a responder: for adapters of platforms that take a `Response`.
+ *
+ * @param native what the source finds in `connection.native`
+ * @param options `signal`: aborts when the client has gone, where the platform tells more than the body's `cancel` does
+ *
+ * @example
+ * ```ts
+ * import { createResponder, respondWithStream } from "@sluice/core";
+ *
+ * const responder = createResponder(() => [{ data: "hello" }]);
+ * const request = new Request("http://localhost/", { method: "POST" });
+ * const { response, done } = respondWithStream(responder, request, { request }, { signal: request.signal });
+ * console.assert((await (await response).text()).endsWith("data: hello\n\n"));
+ * await done;
+ * ```
+ */
+export function respondWithStream<Native>(
+  responder: Responder<Native>,
+  request: Request,
+  native: Native,
+  { signal }: { readonly signal?: AbortSignal | undefined } = {},
+): StreamingResponse {
+  const { method, headers } = request;
+  if (responder.passesOn(headers)) return answered(passOn(responder, native));
+  if (signal?.aborted === true) return answered(Promise.resolve(goneResponse()));
+  const sink = new ResponseSink(method);
+  const writer = responder.respond({ method, url: new URL(request.url), headers, native }, sink);
+  sink.connect(writer);
+  const gone = (): void => writer.gone();
+  signal?.addEventListener("abort", gone, { once: true });
+  if (signal !== undefined) void writer.closed.then(() => signal.removeEventListener("abort", gone));
+  return { response: sink.response, writer, done: writer.done };
+}
+
+async function passOn<Native>(responder: Responder<Native>, native: Native): Promise<Response> {
+  return (await responder.otherwise(native)) as Response;
+}
+
+/** Without a stream. */
+function answered(response: Promise<Response>): StreamingResponse {
+  const ignore = (): void => {};
+  return { response, writer: undefined, done: response.then(ignore, ignore) };
 }
 
 /** A `Sink` that becomes the body of a `Response`. */
@@ -111,11 +157,4 @@ class ResponseSink implements Sink {
 /** For a client that has left: nobody sees it. */
 function goneResponse(): Response {
   return new Response(null, { status: 499 });
-}
-
-function onAbort(signal: AbortSignal | undefined, writer: Writer): void {
-  if (signal === undefined) return;
-  const gone = (): void => writer.gone();
-  signal.addEventListener("abort", gone, { once: true });
-  void writer.closed.then(() => signal.removeEventListener("abort", gone));
 }

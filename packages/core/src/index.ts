@@ -9,15 +9,15 @@ export type { DecodedEvent, Decoder, DecodeOptions, DecoderLimits, DecoderOption
 export { decodeEventStream, EventDecoderStream } from "./decode-stream.ts";
 export type { DecodeEventStreamOptions, EventStreamBody } from "./decode-stream.ts";
 
-export { eventStream } from "./event-stream.ts";
-export type { FetchNative } from "./event-stream.ts";
+export { eventStream, respondWithStream } from "./event-stream.ts";
+export type { FetchNative, StreamingResponse } from "./event-stream.ts";
 export type { EventSequence, Source, SourceFunction } from "./source.ts";
 export type { Connection, Exchange } from "./connection.ts";
 export type { Resume } from "./request.ts";
 export type { Authorization, EventStreamOptions, HeadersSource, MappedEvent } from "./options.ts";
 
 export { createResponder } from "./respond.ts";
-export type { Responder } from "./respond.ts";
+export type { Responder, RespondingWriter } from "./respond.ts";
 export { createWriter } from "./writer.ts";
 export type { CloseReason, Sink, Writer, WriterOptions } from "./writer.ts";
 

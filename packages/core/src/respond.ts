@@ -21,7 +21,16 @@ export interface Responder<Native> {
    *
    * @returns the connection's writer: the adapter tells it what the platform notices, with `drained()` and `gone()`
    */
-  respond(exchange: Exchange<Native>, sink: Sink): Writer;
+  respond(exchange: Exchange<Native>, sink: Sink): RespondingWriter;
+}
+
+/** The writer of a connection that has a source. */
+export interface RespondingWriter extends Writer {
+  /**
+   * Resolves when the connection is over and its source has stopped, `finally` and all; never rejects. A source that
+   * does not heed its signal keeps it waiting.
+   */
+  readonly done: Promise<void>;
 }
 
 /**
@@ -60,15 +69,14 @@ export function createResponder<Native>(
     otherwise: (native) => settings.otherwise?.(native),
     respond(exchange, sink) {
       const writer = new SinkWriter(sink, settings);
-      void answer(source, settings, exchange, sink, writer);
-      return writer;
+      return Object.assign(writer, { done: answer(source, settings, exchange, sink, writer) });
     },
   };
 }
 
 const METHODS = ["GET", "HEAD", "POST"];
 
-/** Never rejects: what goes wrong ends the connection and is told to `onError`. */
+/** Resolves as `done` does. Never rejects: what goes wrong ends the connection and is told to `onError`. */
 async function answer<Native>(
   source: Source<Native>,
   settings: Settings<Native>,
@@ -82,6 +90,10 @@ async function answer<Native>(
   const refuse = (status: number, headers?: Record<string, string>): void => {
     sink.open(status, new Headers({ "Cache-Control": "no-store", ...headers }));
     connection.end("refused");
+  };
+  let stopped: Promise<void> | undefined;
+  const onStop = (stop: () => unknown): void => {
+    stopped = stopSource(stop, connection);
   };
   try {
     if (!METHODS.includes(exchange.method)) return refuse(405, { Allow: METHODS.join(", ") });
@@ -110,8 +122,7 @@ async function answer<Native>(
       return refusal === undefined;
     };
     if (settings.crowd !== undefined && !enter(settings.crowd)) return;
-    const onCleanupError = (error: unknown): void => reportUnlessOver(error, connection);
-    const ended = await runSource(source, connection, settings, enter, onCleanupError);
+    const ended = await runSource(source, connection, settings, enter, onStop);
     if (ended === "told") return refuse(204);
     if (ended === "finished" && endsForGood) connection.sayEnd();
     if (ended === "drained") connection.sayGoodbye("drained");
@@ -120,6 +131,17 @@ async function answer<Native>(
     reportUnlessOver(error, connection);
     void connection.greet();
     connection.end("failed");
+  } finally {
+    await stopped;
+    await writer.closed;
+  }
+}
+
+async function stopSource<Native>(stop: () => unknown, connection: LiveConnection<Native>): Promise<void> {
+  try {
+    await stop();
+  } catch (error) {
+    reportUnlessOver(error, connection);
   }
 }
 

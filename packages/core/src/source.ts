@@ -44,7 +44,7 @@ export function checkSource(source: unknown): void {
  * Runs the source of one connection to its end.
  *
  * @param enter makes the connection one of a hub's, or turns it away and returns false
- * @param onCleanupError told what stopping threw
+ * @param onStop given what stops the source, where it has to be stopped: to be called at once
  * @returns how it ended
  */
 export async function runSource<Native>(
@@ -52,7 +52,7 @@ export async function runSource<Native>(
   connection: LiveConnection<Native>,
   settings: Settings<Native>,
   enter: (crowd: Crowd) => boolean,
-  onCleanupError: (error: unknown) => void,
+  onStop: (stop: () => unknown) => void,
 ): Promise<SourceEnd> {
   const run = (channel: Readable): Promise<SourceEnd> | SourceEnd => {
     if (connection.hasSeenEnd) return "told";
@@ -67,7 +67,7 @@ export async function runSource<Native>(
   const awaited = await produced;
   if (awaited instanceof Readable) return run(awaited);
   void connection.greet();
-  if (awaited !== undefined) await runSequence(awaited, connection, onCleanupError);
+  if (awaited !== undefined) await runSequence(awaited, connection, onStop);
   return "finished";
 }
 
@@ -144,19 +144,15 @@ function seenEvent<Native>(event: ChannelEvent, mapped: unknown, settings: Setti
 async function runSequence(
   sequence: unknown,
   connection: Connection & Pick<LiveConnection<unknown>, "greet">,
-  onCleanupError: (error: unknown) => void,
+  onStop: (stop: () => unknown) => void,
 ): Promise<void> {
   const puller = pullerOf(sequence);
   let stopped = false;
-  const stop = async (): Promise<void> => {
+  const stop = (): void => {
     if (stopped) return;
     stopped = true;
     connection.signal.removeEventListener("abort", stop);
-    try {
-      await puller.stop();
-    } catch (error) {
-      onCleanupError(error);
-    }
+    onStop(() => puller.stop());
   };
   if (connection.signal.aborted) return stop();
   connection.signal.addEventListener("abort", stop);
@@ -170,7 +166,7 @@ async function runSequence(
     stopped = true;
     connection.signal.removeEventListener("abort", stop);
   } catch (error) {
-    void stop();
+    stop();
     throw error;
   }
 }

@@ -1,0 +1,92 @@
+import { Readable } from "node:stream";
+import type { Exchange, Responder, Writer } from "@sluice/core";
+import { flush, isOver, outliveIdleLimit, ResponseSink, watch } from "./response-sink.ts";
+import type { NodeResponse } from "./response-sink.ts";
+
+/** What a framework is to answer a request with. */
+export interface Answer {
+  readonly status: number;
+  readonly headers: Headers;
+  /** The event stream, to be piped to the response; ended, for HEAD. Undefined where the status says all. */
+  readonly body: Readable | undefined;
+  /** The connection's: a server that closes calls `end("drained")`. */
+  readonly writer: Writer;
+}
+
+/**
+ * Answers one request with a responder of core through a framework that sends the response itself: for adapters of
+ * frameworks whose middleware or hooks still set headers after the handler (sessions, cookies).
+ *
+ * Nothing is written to `res`. The source is pulled only while the body is.
+ *
+ * @param res the response that the framework will pipe the body to: that the client takes it, or leaves, is seen there
+ * @returns resolves when it is known what to answer: after `authorize`, and for a channel after its first read. Undefined
+ * where the client has left. Never rejects
+ *
+ * @example
+ * ```ts ignore
+ * // The core of a framework's adapter; `ctx` is what its handler was given.
+ * const answer = await openBody(responder, exchangeOf(ctx.req, { ctx }), ctx.res);
+ * if (answer !== undefined) ctx.body = answer.body;
+ * ```
+ */
+export async function openBody<Native>(
+  responder: Responder<Native>,
+  exchange: Exchange<Native>,
+  res: NodeResponse,
+): Promise<Answer | undefined> {
+  // The client may have left while a middleware worked: nothing is run for it.
+  if (isOver(res)) return undefined;
+  const sink = new BodySink(res);
+  const writer = responder.respond(exchange, sink);
+  sink.connect(writer);
+  watch(res, writer);
+  const opening = await sink.opened;
+  return opening && { ...opening, writer };
+}
+
+/** A `Sink` that becomes the body of a framework's answer. */
+class BodySink extends ResponseSink {
+  /** Undefined where the client has left before. */
+  readonly opened: Promise<Omit<Answer, "writer"> | undefined>;
+
+  #open!: (opening: Omit<Answer, "writer"> | undefined) => void;
+  #writer: Writer | undefined = undefined;
+  readonly #body: Readable;
+
+  constructor(res: NodeResponse) {
+    super(res);
+    this.opened = new Promise((resolve) => {
+      this.#open = resolve;
+    });
+    this.#body = new Readable({
+      // Whoever reads takes all there is: what waits belongs in the writer.
+      highWaterMark: 0,
+      read: () => {
+        flush(res);
+        this.#writer?.drained();
+      },
+    });
+  }
+
+  override get buffered(): number {
+    return super.buffered + this.#body.readableLength;
+  }
+
+  connect(writer: Writer): void {
+    this.#writer = writer;
+    void writer.closed.then(() => this.#open(undefined));
+  }
+
+  override open(status: number, headers: Headers): void {
+    this.#open({ status, headers, body: status === 200 ? this.#body : undefined });
+  }
+
+  override write(bytes: Uint8Array): boolean {
+    return this.#body.push(bytes) && !this.#body.isPaused();
+  }
+
+  override end(): void {
+    this.#body.push(null);
+  }
+}

@@ -1,0 +1,88 @@
+import type { ServerResponse } from "node:http";
+import type { Http2ServerResponse } from "node:http2";
+import type { Sink, Writer } from "@sluice/core";
+
+export type NodeResponse = ServerResponse | Http2ServerResponse;
+
+/** A `Sink` that writes to Node's response. */
+export class ResponseSink implements Sink {
+  readonly #res: NodeResponse;
+
+  constructor(res: NodeResponse) {
+    this.#res = res;
+  }
+
+  get buffered(): number {
+    return "stream" in this.#res ? (this.#res.stream?.writableLength ?? 0) : this.#res.writableLength;
+  }
+
+  open(status: number, headers: Headers): void {
+    const res = this.#res;
+    // Of the body that would have been sent in place of this one.
+    res.removeHeader("content-length");
+    // One by one, over what the framework or a middleware has set: the rest of theirs survives.
+    headers.forEach((value, name) => {
+      if (name !== "set-cookie") res.setHeader(name, value);
+    });
+    for (const cookie of headers.getSetCookie()) appendCookie(res, cookie);
+    res.statusCode = status;
+    if (status !== 200) return; // they leave with end()
+    outliveIdleLimit(res);
+    if ("stream" in res) res.writeHead(status);
+    else res.flushHeaders();
+  }
+
+  write(bytes: Uint8Array): boolean {
+    const hasRoom = this.#write(bytes);
+    flush(this.#res);
+    return hasRoom;
+  }
+
+  end(): void {
+    this.#res.end();
+  }
+
+  abort(): void {
+    const res = this.#res;
+    if ("stream" in res) res.stream?.close(CANCEL);
+    else res.destroy();
+  }
+
+  #write(bytes: Uint8Array): boolean {
+    // Each arm has its own overloads of write().
+    return "stream" in this.#res ? this.#res.write(bytes) : this.#res.write(bytes);
+  }
+}
+
+/** The HTTP/2 error code (RFC 9113, section 7). */
+const CANCEL = 8;
+
+/** A compressing middleware holds bytes back until it is told not to. */
+export function flush(res: NodeResponse): void {
+  if ("flush" in res && typeof res.flush === "function") res.flush();
+}
+
+/** A stream has keep-alive and a write deadline of its own: how long requests may be idle is no measure for it. */
+export function outliveIdleLimit(res: NodeResponse): void {
+  res.setTimeout(0);
+}
+
+/** Nobody is left to answer. */
+export function isOver(res: NodeResponse): boolean {
+  return "stream" in res ? res.stream === undefined || res.stream.destroyed : res.destroyed;
+}
+
+/** Tells the writer what Node notices. */
+export function watch(res: NodeResponse, writer: Writer): void {
+  const body = "stream" in res ? res.stream : res;
+  body.on("finish", () => writer.drained());
+  // The response's own events: after a body parser, the request has closed long before the client leaves.
+  res.on("drain", () => writer.drained());
+  res.on("close", () => writer.gone());
+  res.on("error", () => writer.gone("write-failed"));
+}
+
+function appendCookie(res: NodeResponse, cookie: string): void {
+  const earlier = res.getHeader("set-cookie") ?? [];
+  res.setHeader("set-cookie", [...(Array.isArray(earlier) ? earlier : [String(earlier)]), cookie]);
+}
