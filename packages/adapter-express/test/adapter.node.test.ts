@@ -10,7 +10,10 @@ import { describe } from "vitest";
 
 /** The fixtures on an app, behind what apps have in front of their routes. */
 function start(express: typeof express5, middleware: readonly express5.RequestHandler[]): Promise<StartedServer> {
-  const { handlerFor, paths } = createFixtures(eventStream, ({ res }, json) => res.type("json").end(json));
+  const { handlerFor, paths } = createFixtures(eventStream, ({ res }, json) => res.type("json").end(json), {
+    readBody: async ({ req }) => (req.body as unknown) ?? Buffer.concat(await req.toArray()).toString(),
+    setHeader: ({ res }, name, value) => (name === "Set-Cookie" ? res.append(name, value) : res.set(name, value)),
+  });
   const app = express();
   for (const each of middleware) app.use(each);
   for (const path of paths) app.all(path, handlerFor(path) ?? []);
@@ -22,12 +25,20 @@ function withCookie(_req: express5.Request, res: express5.Response, next: expres
   next();
 }
 
-describe("Express 5", () => adapterSuite(() => start(express5, [])));
+const inFront = (express: typeof express5): readonly express5.RequestHandler[] => [
+  express.text(),
+  express.json(),
+  compression(),
+  cors({ preflightContinue: true }),
+  withCookie,
+];
 
-describe("Express 5 behind a body parser, compression, cors and a cookie", () =>
-  adapterSuite(() => start(express5, [express5.json(), compression(), cors({ preflightContinue: true }), withCookie])));
+for (const [platform, express] of [
+  ["Express 5", express5],
+  ["Express 4", express4],
+] as const) {
+  describe(platform, () => adapterSuite(() => start(express, []), {}, { platform, framework: true }));
 
-describe("Express 4", () => adapterSuite(() => start(express4, [])));
-
-describe("Express 4 behind a body parser, compression, cors and a cookie", () =>
-  adapterSuite(() => start(express4, [express4.json(), compression(), cors({ preflightContinue: true }), withCookie])));
+  describe(`${platform} behind body parsers, compression, cors and a cookie`, () =>
+    adapterSuite(() => start(express, inFront(express)), {}, { framework: true }));
+}

@@ -4,11 +4,19 @@ import { bodyParser } from "@koa/bodyparser";
 import cors from "@koa/cors";
 import { eventStream } from "@sluice/adapter-koa";
 import { adapterSuite, createFixtures, serveNode } from "@sluice/testkit";
+import type { StartedServer } from "@sluice/testkit";
 import Koa3 from "koa";
 import compress from "koa-compress";
 import { createSession } from "koa-session";
 import Koa2 from "koa2";
 import { afterAll, describe, expect } from "vitest";
+
+/** How long these servers let a connection be idle, in ms: shorter than the default keep-alive. */
+const idleLimit = 2000;
+
+async function serve(app: Koa3): Promise<StartedServer> {
+  return { ...(await serveNode(http.createServer(app.callback()).setTimeout(idleLimit))), idleLimit };
+}
 
 /** The fixtures on an app, behind what apps have in front of their routes. */
 function appOf(Koa: typeof Koa3, inFront: (app: Koa3) => void = () => {}): Koa3 {
@@ -51,11 +59,10 @@ for (const [platform, Koa] of [
   ["Koa 3", Koa3],
   ["Koa 2", Koa2],
 ] as const) {
-  describe(platform, () =>
-    adapterSuite(() => serveNode(http.createServer(appOf(Koa).callback())), {}, { platform, framework: true }));
+  describe(platform, () => adapterSuite(() => serve(appOf(Koa)), {}, { platform, framework: true }));
 
   describe(`${platform} behind CORS, compression, a session, a body parser and a clock`, () =>
-    adapterSuite(() => serveNode(http.createServer(appOf(Koa, everything).callback())), {}, { framework: true }));
+    adapterSuite(() => serve(appOf(Koa, everything)), {}, { framework: true }));
 }
 
 describe("Koa 3 over HTTP/2", () =>

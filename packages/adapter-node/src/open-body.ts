@@ -42,6 +42,7 @@ export async function openBody<Native>(
   sink.connect(writer);
   watch(res, writer);
   const opening = await sink.opened;
+  if (opening?.body !== undefined) outliveIdleLimit(res);
   return opening && { ...opening, writer };
 }
 
@@ -52,10 +53,12 @@ class BodySink extends ResponseSink {
 
   #open!: (opening: Omit<Answer, "writer"> | undefined) => void;
   #writer: Writer | undefined = undefined;
+  readonly #res: NodeResponse;
   readonly #body: Readable;
 
   constructor(res: NodeResponse) {
     super(res);
+    this.#res = res;
     this.opened = new Promise((resolve) => {
       this.#open = resolve;
     });
@@ -79,6 +82,7 @@ class BodySink extends ResponseSink {
   }
 
   override open(status: number, headers: Headers): void {
+    if (status === 200) outliveIdleLimit(this.#res);
     this.#open({ status, headers, body: status === 200 ? this.#body : undefined });
   }
 

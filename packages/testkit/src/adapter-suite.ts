@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { channelling } from "./behaviours/channelling.ts";
 import { delivering } from "./behaviours/delivering.ts";
 import { ending } from "./behaviours/ending.ts";
 import { flowing } from "./behaviours/flowing.ts";
-import { leaving } from "./behaviours/leaving.ts";
+import { heading, headingBesideFramework } from "./behaviours/heading.ts";
+import { leaving, lettingGo } from "./behaviours/leaving.ts";
 import { multiplexing } from "./behaviours/multiplexing.ts";
 import { opening } from "./behaviours/opening.ts";
 import { refusing } from "./behaviours/refusing.ts";
@@ -26,6 +28,16 @@ export type Exceptions = Readonly<Record<string, string | Exception>>;
 
 const CLEAN = "leaves no connection open and no rejection unhandled, after all that";
 
+/** Options of {@link adapterSuite}. */
+export interface AdapterSuiteOptions {
+  /** What the table of compatibility calls the platform. Default: the name of the enclosing `describe`. */
+  readonly platform?: string | undefined;
+  /** Shows, too, what many streams on one HTTP/2 session do to each other. Default false. */
+  readonly http2?: boolean | undefined;
+  /** Shows, too, that a framework's headers and ours get on; `createFixtures` has the option `setHeader`. Default false. */
+  readonly framework?: boolean | undefined;
+}
+
 /**
  * Defines the tests that every adapter passes, with vitest: over real sockets, against a server that mounts the
  * fixtures of `createFixtures`.
@@ -34,7 +46,7 @@ const CLEAN = "leaves no connection open and no rejection unhandled, after all t
  *
  * @param start starts the server, before the first test; it is closed after the last
  * @param exceptions the behaviours that this platform cannot have, by name; each is printed with its reason
- * @param options `http2`: also what many streams on one session do to each other. Default false
+ * @param options what the platform is called, and what else it has
  *
  * @example
  * ```ts ignore
@@ -51,9 +63,22 @@ const CLEAN = "leaves no connection open and no rejection unhandled, after all t
 export function adapterSuite(
   start: () => Promise<StartedServer>,
   exceptions: Exceptions = {},
-  { http2 = false }: { readonly http2?: boolean } = {},
+  { http2 = false, framework = false }: AdapterSuiteOptions = {},
 ): void {
-  const topics = [opening, delivering, refusing, resuming, ending, leaving, flowing, ...(http2 ? [multiplexing] : [])];
+  const topics = [
+    opening,
+    heading,
+    ...(framework ? [headingBesideFramework] : []),
+    delivering,
+    refusing,
+    resuming,
+    channelling,
+    ending,
+    leaving,
+    flowing,
+    ...(http2 ? [multiplexing] : []),
+    lettingGo,
+  ];
   const behaviours = new Map<string, Behaviour>(topics.flatMap((topic) => Object.entries(topic)));
   const unknown = Object.keys(exceptions).filter((name) => name !== CLEAN && !behaviours.has(name));
   if (unknown.length > 0) throw new Error(`Cannot make exceptions: there is no behaviour "${unknown.join('", "')}"`);
@@ -91,9 +116,10 @@ export function adapterSuite(
   };
 
   describe.concurrent("an adapter", () => {
-    for (const [name, behaviour] of behaviours) define(name, behaviour);
+    for (const [name, behaviour] of behaviours) if (!(name in lettingGo)) define(name, behaviour);
   });
   // After the others, not beside them.
+  for (const [name, behaviour] of Object.entries(lettingGo)) define(name, behaviour);
   define(CLEAN, async (stage) => {
     const startedAt = performance.now();
     let report = await stage.report();

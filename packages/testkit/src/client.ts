@@ -2,6 +2,7 @@ import http from "node:http";
 import type { IncomingMessage } from "node:http";
 import http2 from "node:http2";
 import type { ClientHttp2Session, ClientHttp2Stream } from "node:http2";
+import https from "node:https";
 import net from "node:net";
 import type { Socket } from "node:net";
 import type { Readable } from "node:stream";
@@ -19,6 +20,8 @@ export interface OpenOptions {
   readonly body?: string | undefined;
   /** Speaks HTTP/2: over TLS for `https:` URLs, with prior knowledge for `http:` ones. Default false. */
   readonly http2?: boolean | undefined;
+  /** Whose connections are used, and kept, on HTTP/1.1; default a new connection, which ends with the stream. */
+  readonly agent?: http.Agent | undefined;
   /** An HTTP/2 session to open the stream on; default a new one, which ends with the stream. */
   readonly session?: ClientHttp2Session | undefined;
   /** Leaves, also before there is an answer. */
@@ -170,34 +173,66 @@ function requestText(url: URL, options: OpenOptions): Buffer {
 }
 
 async function openHttp1(url: URL, options: OpenOptions): Promise<StreamClient> {
+  if (options.agent !== undefined) return openWithAgent(url, options, options.agent);
   const raw = await connectTo(url);
   const socket = url.protocol === "https:" ? tls.connect({ socket: raw, rejectUnauthorized: false }) : raw;
   socket.on("error", ignore);
   const request = http.request({
     createConnection: () => socket,
-    method: options.method ?? "GET",
-    host: url.hostname,
-    port: portOf(url),
-    path: url.pathname + url.search,
+    ...requestOptions(url, options),
     // Kept alive, so that the end of the body is the end of its framing and not of the connection.
     headers: { ...headersOf(options), Connection: "keep-alive" },
   });
-  const response = await new Promise<IncomingMessage>((resolve, reject) => {
-    request.once("response", resolve);
-    request.once("error", reject);
-    options.signal?.addEventListener("abort", () => socket.destroy());
-    request.end(options.body);
-  });
-  request.on("error", ignore);
+  const response = await responseTo(request, options);
   return new Reading(response, {
-    status: response.statusCode ?? 0,
-    headers: response.headers as Record<string, string>,
-    isComplete: () => response.complete,
+    ...partsOf(response),
     finish: () => socket.destroy(),
     leave: () => socket.destroy(),
     reset: () => raw.resetAndDestroy(),
     halfClose: () => socket.end(),
   });
+}
+
+async function openWithAgent(url: URL, options: OpenOptions, agent: http.Agent): Promise<StreamClient> {
+  const { request: send } = url.protocol === "https:" ? https : http;
+  const request = send({
+    agent,
+    rejectUnauthorized: false,
+    ...requestOptions(url, options),
+    headers: headersOf(options),
+  });
+  const response = await responseTo(request, options);
+  const { socket } = response;
+  return new Reading(response, {
+    ...partsOf(response),
+    finish: () => {},
+    leave: () => socket.destroy(),
+    reset: () => socket.resetAndDestroy(),
+    halfClose: () => socket.end(),
+  });
+}
+
+function requestOptions(url: URL, { method = "GET" }: OpenOptions): http.RequestOptions {
+  return { method, host: url.hostname, port: portOf(url), path: url.pathname + url.search };
+}
+
+async function responseTo(request: http.ClientRequest, options: OpenOptions): Promise<IncomingMessage> {
+  const response = await new Promise<IncomingMessage>((resolve, reject) => {
+    request.once("response", resolve);
+    request.once("error", reject);
+    options.signal?.addEventListener("abort", () => request.destroy());
+    request.end(options.body);
+  });
+  request.on("error", ignore);
+  return response;
+}
+
+function partsOf(response: IncomingMessage): Pick<Handle, "status" | "headers" | "isComplete"> {
+  return {
+    status: response.statusCode ?? 0,
+    headers: response.headers as Record<string, string>,
+    isComplete: () => response.complete,
+  };
 }
 
 async function openHttp2(url: URL, options: OpenOptions): Promise<StreamClient> {

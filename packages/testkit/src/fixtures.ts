@@ -1,4 +1,13 @@
-import type { Connection, EventSequence, EventStreamOptions, ServerSentEvent, Source } from "@sluice/core";
+import { createHub, memoryStore } from "@sluice/core";
+import type {
+  Channel,
+  Connection,
+  EventSequence,
+  EventStreamOptions,
+  Hub,
+  ServerSentEvent,
+  Source,
+} from "@sluice/core";
 import { keyOf, Ledger } from "./ledger.ts";
 import type { ConnectionRecord } from "./ledger.ts";
 
@@ -50,12 +59,53 @@ export const firehoseBytes = 65_536;
 /** The data of the one event of `/large`, in bytes. */
 export const largeBytes = 900_000;
 
+/** The data of the first event of `/largest`, in bytes: with `data: ` and two line feeds it is 1 MiB, the default limit. */
+export const largestBytes: number = 1_048_576 - 8;
+
+/** The data of the one event of `/large-lines`: 30,000 lines, 1.02 MB as they are sent, half of it in characters of several bytes. */
+export const largeLines: string = Array.from({ length: 30_000 }, (_, line) => `${line % 10} größe 日本語 🎉 é`).join(
+  "\n",
+);
+
+/** How many events the channels of the fixtures retain. */
+export const retainedEvents = 500;
+
+/** How many events `/numbered` sends, each with the number of its client. */
+export const numberedEvents = 20;
+
+/** What a framework is asked to set before the stream opens, by the fixtures that begin with `/framework`. */
+export const frameworkHeaders: readonly (readonly [name: string, value: string])[] = [
+  ["Access-Control-Allow-Origin", "https://example.com"],
+  ["X-Request-Id", "42"],
+  ["X-Both", "the framework"],
+  ["Set-Cookie", "session=1"],
+  // What no stream may keep of them.
+  ["Content-Type", "text/html"],
+  ["Content-Length", "5"],
+  ["Cache-Control", "public, max-age=3600"],
+];
+
+/** What {@link createFixtures} needs of a platform, besides its handlers, for the behaviours that are about it. */
+export interface FixturesOptions<Native> {
+  /**
+   * Reads the body of a request as text, or gives what a body parser has made of it. Default: `native.request.text()`,
+   * where there is a `Request`.
+   */
+  readonly readBody?: ((native: Native) => unknown) | undefined;
+  /**
+   * Sets a header of the response as the framework's users and middleware do, adding to cookies that are there. Only
+   * where there is such a thing before the stream opens; `adapterSuite` is told so by `framework: true`.
+   */
+  readonly setHeader?: ((native: Native, name: string, value: string) => void) | undefined;
+}
+
 /**
  * Mounts the fixtures of {@link adapterSuite} on an adapter: named routes, each a source with options, and the ledger of
  * what became of every connection. It needs nothing but Web APIs, so it runs in the server's own runtime.
  *
  * @param eventStream the adapter's own
  * @param answerJson answers with a JSON text by the platform's own means: for the option `otherwise`
+ * @param options what else of the platform its behaviours are about
  *
  * @example
  * ```ts
@@ -71,10 +121,17 @@ export const largeBytes = 900_000;
 export function createFixtures<Native, Handler>(
   eventStream: (source: Source<Native>, options: EventStreamOptions<Native>) => Handler,
   answerJson: (native: Native, json: string) => unknown,
+  { readBody = textOfRequest, setHeader = () => {} }: FixturesOptions<Native> = {},
 ): Fixtures<Handler> {
   const ledger = new Ledger();
   const handlers = new Map<string, Handler>();
-  for (const [path, fixture] of Object.entries(fixturesOver(ledger))) {
+  const platform: Platform = {
+    readBody: async (connection) => readBody(connection.native as Native),
+    setHeaders: (connection) => {
+      for (const [name, value] of frameworkHeaders) setHeader(connection.native as Native, name, value);
+    },
+  };
+  for (const [path, fixture] of Object.entries(fixturesOver(ledger, platform))) {
     const { source, otherwise, authorize, ...options } = fixture;
     const recorded: EventStreamOptions<Native> = {
       ...options,
@@ -103,8 +160,24 @@ export function createFixtures<Native, Handler>(
   };
 }
 
-interface Fixture extends Omit<EventStreamOptions, "authorize" | "otherwise" | "onError" | "headers"> {
-  source: (connection: Connection, record: ConnectionRecord) => EventSequence | void | Promise<EventSequence | void>;
+/** The two things that the fixtures cannot do by the Web's means. */
+interface Platform {
+  readBody(connection: Connection): Promise<unknown>;
+  /** Sets {@link frameworkHeaders}. */
+  setHeaders(connection: Connection): void;
+}
+
+async function textOfRequest(native: unknown): Promise<unknown> {
+  const { request } = native as { readonly request?: { readonly text?: () => Promise<string> } };
+  if (typeof request?.text === "function") return request.text();
+  throw new Error("Cannot read body: there is no Request; give createFixtures the option readBody");
+}
+
+interface Fixture extends Omit<EventStreamOptions, "authorize" | "otherwise" | "onError"> {
+  source: (
+    connection: Connection,
+    record: ConnectionRecord,
+  ) => Channel | EventSequence | void | Promise<Channel | EventSequence | void>;
   authorize?: (
     connection: Connection,
     record: ConnectionRecord,
@@ -112,22 +185,38 @@ interface Fixture extends Omit<EventStreamOptions, "authorize" | "otherwise" | "
   otherwise?: true;
 }
 
-/** The two by which a test looks at the server and steers it are not themselves recorded. */
+/** Those by which a test looks at the server and steers it are not themselves recorded. */
 function isControl(path: string): boolean {
-  return path === "/ledger" || path === "/go";
+  return ["/ledger", "/collect", "/go", "/publish", "/seal"].includes(path);
 }
 
 function unrecorded(): ConnectionRecord {
   return { path: "", key: "", started: false, pulls: 0, finallyRan: false, aborted: false, errors: [] };
 }
 
-function fixturesOver(ledger: Ledger): Record<string, Fixture> {
+function fixturesOver(ledger: Ledger, platform: Platform): Record<string, Fixture> {
+  const channelOf = channels();
   return {
     "/ledger": { source: (connection) => [{ data: ledger.report(keyOf(connection)) }] },
+    "/collect": { source: async (connection) => [{ data: await ledger.collect(keyOf(connection)) }] },
     "/go": {
       source: (connection) => {
         ledger.go(keyOf(connection));
         return [];
+      },
+    },
+    "/publish": {
+      source: async (connection) => {
+        const { searchParams } = connection.url;
+        const from = Number(searchParams.get("from"));
+        const events = Array.from({ length: Number(searchParams.get("count")) }, (_, n) => ({ data: `${from + n}` }));
+        return [{ data: await channelOf(connection).publish(events) }];
+      },
+    },
+    "/seal": {
+      source: async (connection) => {
+        await channelOf(connection).close();
+        return [{ data: "sealed" }];
       },
     },
 
@@ -183,7 +272,61 @@ function fixturesOver(ledger: Ledger): Record<string, Fixture> {
       authorize: () => ({ expiresAt: Date.now() + 300 }),
     },
 
+    // Headers.
+    "/headers": {
+      source: (_, record) => watched(record, []),
+      headers: [
+        ["X-Fixture", "headers"],
+        ["Cache-Control", "no-store"],
+        ["Set-Cookie", "theme=dark; Path=/"],
+        ["Set-Cookie", "size=large; Expires=Wed, 01 Jan 2070 00:00:00 GMT"],
+      ],
+    },
+    "/headers-of-connection": {
+      source: (_, record) => watched(record, []),
+      headers: (connection) => ({ "X-Key": keyOf(connection) }),
+    },
+    "/headers-throw": {
+      source: (_, record) => watched(record, sampleEvents),
+      headers: () => {
+        throw new Error(secret);
+      },
+    },
+    "/framework": {
+      source: (_, record) => watched(record, sampleEvents),
+      authorize: platform.setHeaders,
+      headers: { "X-Both": "the stream", "X-Stream": "yes", "Set-Cookie": "theme=dark" },
+    },
+    "/framework-refuses": {
+      source: (_, record) => watched(record, sampleEvents),
+      authorize: (connection) => {
+        platform.setHeaders(connection);
+        return false;
+      },
+    },
+
     // Delivery.
+    "/body": {
+      source: async (connection, record) => watched(record, [{ data: await platform.readBody(connection) }]),
+    },
+    "/numbered": {
+      source: (connection, record) =>
+        watched(
+          record,
+          (async function* () {
+            const client = connection.url.searchParams.get("client");
+            for (let event = 1; event <= numberedEvents; event++) {
+              yield { id: `${client}-${event}`, data: { client, event } };
+              await sleep(5);
+            }
+          })(),
+        ),
+    },
+    "/large-lines": { source: (_, record) => watched(record, [{ data: largeLines }]) },
+    "/largest": {
+      source: (_, record) =>
+        watched(record, [{ data: "x".repeat(largestBytes) }, { data: "x".repeat(largestBytes + 1) }]),
+    },
     "/silent": { source: ({ signal }) => abortOf(signal), keepAlive },
     "/stepped": {
       source: (connection, record) =>
@@ -245,6 +388,7 @@ function fixturesOver(ledger: Ledger): Record<string, Fixture> {
           })(),
         ),
     },
+    "/quiet": { source: (connection, record) => watched(record, untilOver(connection)) },
     "/keep-alive": { source: (connection, record) => watched(record, untilOver(connection)), keepAlive: 100 },
 
     // Endings.
@@ -274,10 +418,26 @@ function fixturesOver(ledger: Ledger): Record<string, Fixture> {
         watched(record, [{ data: "before" }, { event: "in\nvalid", data: secret }, { data: "after" }]),
     },
 
+    // Channels: one for each key.
+    "/channel": { source: channelOf, keepAlive },
+    "/channel-from-start": { source: async (connection) => channelOf(connection), start: "start", keepAlive },
+    "/channel-aging": { source: channelOf, maxAge: 300 },
+
     // Flow.
     "/firehose": { source: (_, record) => watched(record, firehose()), writeDeadline: false },
     "/patient": { source: (_, record) => watched(record, firehose()), writeDeadline: patientWriteDeadline },
     "/deadline": { source: (_, record) => watched(record, firehose()), writeDeadline },
+  };
+}
+
+/** A hub for each key, so that no behaviour waits for another's readers, and its one channel. */
+function channels(): (connection: Connection) => Channel {
+  const hubs = new Map<string, Hub>();
+  return (connection) => {
+    const key = keyOf(connection);
+    const hub = hubs.get(key) ?? createHub({ store: memoryStore({ retention: { maxEvents: retainedEvents } }) });
+    hubs.set(key, hub);
+    return hub.channel("fixture");
   };
 }
 

@@ -1,3 +1,5 @@
+import type * as V8 from "node:v8";
+import type * as VM from "node:vm";
 import type { CloseReason, Connection } from "@sluice/core";
 
 /** What a server has seen of one connection to a fixture. */
@@ -28,21 +30,39 @@ export interface LedgerReport {
   readonly open: number;
   /** Rejections that nobody handled since the fixtures were made, as text. */
   readonly unhandledRejections: readonly string[];
+  /** What the runtime has said of listeners that pile up since the fixtures were made. */
+  readonly leakWarnings: readonly string[];
+  /** What the server runs on, such as `Node.js/24.21.0`: as the runtime calls itself. */
+  readonly runtime: string;
+}
+
+/** What the fixture `/collect` answers. */
+export interface CollectReport {
+  /**
+   * Of the connections of one key that have ended, how many are still held by something: a timer, a listener, a socket.
+   * Absent where the runtime lets nobody collect garbage.
+   */
+  readonly held?: number;
 }
 
 /** Keeps the records of one server's connections. */
 export class Ledger {
-  readonly #records = new Map<Connection, ConnectionRecord>();
+  readonly #records: ConnectionRecord[] = [];
+  // Held weakly, so that what else holds a connection can be told.
+  readonly #recordOf = new WeakMap<Connection, ConnectionRecord>();
+  readonly #connections = new Map<ConnectionRecord, WeakRef<Connection>>();
   readonly #unhandled: string[] = [];
+  readonly #warnings: string[] = [];
   readonly #goes = new Map<string, number>();
 
   constructor() {
     onUnhandledRejection((reason) => this.#unhandled.push(textOf(reason)));
+    onLeakWarning((warning) => this.#warnings.push(textOf(warning)));
   }
 
   /** The record of a connection, made at first sight. */
   recordOf(connection: Connection, path: string): ConnectionRecord {
-    const known = this.#records.get(connection);
+    const known = this.#recordOf.get(connection);
     if (known !== undefined) return known;
     const record: ConnectionRecord = {
       path,
@@ -53,7 +73,9 @@ export class Ledger {
       aborted: false,
       errors: [],
     };
-    this.#records.set(connection, record);
+    this.#records.push(record);
+    this.#recordOf.set(connection, record);
+    if (typeof WeakRef === "function") this.#connections.set(record, new WeakRef(connection));
     connection.signal.addEventListener("abort", () => {
       record.aborted = true;
     });
@@ -73,12 +95,28 @@ export class Ledger {
   }
 
   report(key: string): LedgerReport {
-    const all = [...this.#records.values()];
     return {
-      connections: key === "" ? all : all.filter((record) => record.key === key),
-      open: all.filter((record) => record.closed === undefined).length,
+      connections: key === "" ? this.#records : this.#recordsOf(key),
+      open: this.#records.filter((record) => record.closed === undefined).length,
       unhandledRejections: this.#unhandled,
+      leakWarnings: this.#warnings,
+      runtime: runtimeName(),
     };
+  }
+
+  /** Collects garbage, and counts what is left of the connections of a key that have ended. */
+  async collect(key: string): Promise<CollectReport> {
+    const collectGarbage = garbageCollector();
+    if (collectGarbage === undefined || typeof WeakRef !== "function") return {};
+    // A WeakRef that was looked at holds on until the turn of the loop has ended.
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    collectGarbage();
+    const ended = this.#recordsOf(key).filter(({ closed }) => closed !== undefined);
+    return { held: ended.filter((record) => this.#connections.get(record)?.deref() !== undefined).length };
+  }
+
+  #recordsOf(key: string): readonly ConnectionRecord[] {
+    return this.#records.filter((record) => record.key === key);
   }
 }
 
@@ -92,11 +130,49 @@ function textOf(error: unknown): string {
   return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
 }
 
+/** What Node has and others have taken from it; no member is in every runtime. */
+interface Scope {
+  readonly process?: {
+    readonly on?: (event: string, listener: (told: unknown) => void) => void;
+    readonly getBuiltinModule?: (name: string) => object | undefined;
+    readonly versions?: { readonly node?: string };
+  };
+  readonly navigator?: { readonly userAgent?: string };
+  readonly Bun?: { readonly version: string; readonly gc: (force: boolean) => void };
+  readonly Deno?: { readonly version: { readonly deno: string } };
+  readonly gc?: () => void;
+}
+
+const scope: Scope = globalThis as Scope;
+
 /** By the means of Node, which Bun and Deno have too, else by the Web's. */
 function onUnhandledRejection(tell: (reason: unknown) => void): void {
-  const scope = globalThis as {
-    process?: { on?: (event: "unhandledRejection", listener: (reason: unknown) => void) => void };
-  };
-  if (typeof scope.process?.on === "function") return scope.process.on("unhandledRejection", tell);
+  if (typeof scope.process?.on === "function") return void scope.process.on("unhandledRejection", tell);
   globalThis.addEventListener("unhandledrejection", (event) => tell((event as { reason?: unknown }).reason));
+}
+
+function onLeakWarning(tell: (warning: unknown) => void): void {
+  scope.process?.on?.("warning", (warning) => {
+    if (warning instanceof Error && warning.name === "MaxListenersExceededWarning") tell(warning);
+  });
+}
+
+function runtimeName(): string {
+  if (scope.Bun !== undefined) return `Bun/${scope.Bun.version}`;
+  if (scope.Deno !== undefined) return `Deno/${scope.Deno.version.deno}`;
+  const node = scope.process?.versions?.node;
+  return node === undefined ? (scope.navigator?.userAgent ?? "unknown") : `Node.js/${node}`;
+}
+
+/** What collects garbage at once; undefined where the runtime lets nobody. */
+function garbageCollector(): (() => void) | undefined {
+  const { Bun, gc } = scope;
+  if (Bun !== undefined) return () => Bun.gc(true);
+  if (gc !== undefined) return gc;
+  if (scope.Deno !== undefined) return undefined;
+  const v8 = scope.process?.getBuiltinModule?.("node:v8") as typeof V8 | undefined;
+  const vm = scope.process?.getBuiltinModule?.("node:vm") as typeof VM | undefined;
+  if (v8?.setFlagsFromString === undefined || vm === undefined) return undefined;
+  v8.setFlagsFromString("--expose-gc");
+  return vm.runInNewContext("gc") as () => void;
 }

@@ -1,7 +1,7 @@
 import type { DecodedEvent } from "@sluice/core";
 import { expect } from "vitest";
 import type { Behaviour } from "../adapter-suite.ts";
-import { largeBytes, sampleEvents } from "../fixtures.ts";
+import { largeBytes, largeLines, largestBytes, numberedEvents, sampleEvents } from "../fixtures.ts";
 import type { Stage } from "../stage.ts";
 
 const END: DecodedEvent = { event: "sluice.end", data: "{}", id: "sluice.end" };
@@ -51,6 +51,28 @@ export const delivering: Readonly<Record<string, Behaviour>> = {
     expect(client.end).toBe("complete");
   },
 
+  "delivers an event of 1 MB in 30,000 lines intact, whatever characters the chunks cut in two": async (stage) => {
+    const client = await stage.read("/large-lines");
+    expect(client.events[0]?.data.split("\n").length).toBe(30_000);
+    expect(client.events[0]?.data === largeLines).toBe(true);
+    expect([client.events.length, client.end]).toEqual([2, "complete"]);
+  },
+
+  "delivers an event as large as the limit, and refuses one that is a byte larger": async (stage) => {
+    const client = await stage.read("/largest");
+    expect(client.events.map(({ data }) => data.length)).toEqual([largestBytes]);
+    expect(client.end).toBe("complete");
+    await stage.until(([record]) => record?.closed === "failed" && record.finallyRan, 2000);
+    expect((await stage.records())[0]?.errors).toEqual([expect.stringContaining("maxEventBytes")]);
+  },
+
+  "gives the source the body of a POST, with every character": async (stage) => {
+    const body = "größe 日本語 🎉 ".repeat(3000);
+    const client = await stage.read("/body", { method: "POST", headers: { "Content-Type": "text/plain" }, body });
+    expect([client.status, client.end]).toEqual([200, "complete"]);
+    expect(client.events).toEqual([{ data: body }]);
+  },
+
   "answers POST with a body as it answers GET, without sluice.end": async (stage) => {
     const client = await stage.read("/async-generator", {
       method: "POST",
@@ -68,6 +90,28 @@ export const delivering: Readonly<Record<string, Behaviour>> = {
     const records = await stage.records();
     expect(records.filter(({ closed }) => closed === undefined)).toHaveLength(100);
     for (const client of clients) client.reset();
+  },
+
+  "gives each of a hundred connections its own events and nothing of another's": async (stage) => {
+    const numbers = Array.from({ length: 100 }, (_, client) => `${client}`);
+    const clients = await Promise.all(numbers.map((client) => stage.read("/numbered", { query: { client } })));
+    for (const [index, { events, end }] of clients.entries()) {
+      const own = Array.from({ length: numberedEvents }, (_, event) => ({
+        id: `${index}-${event + 1}`,
+        data: JSON.stringify({ client: `${index}`, event: event + 1 }),
+      }));
+      expect([events, end]).toEqual([[...own, END], "complete"]);
+    }
+  },
+
+  "serves many streams one after another on one connection, and piles nothing up on it": async (stage) => {
+    const line = await stage.line();
+    for (let turn = 0; turn < 25; turn++) {
+      const client = await stage.read("/async-generator", line.options);
+      expect([client.events.length, client.end]).toEqual([decodedSamples.length + 1, "complete"]);
+    }
+    expect(line.connections()).toBe(1);
+    expect((await stage.report()).leakWarnings).toEqual([]);
   },
 };
 

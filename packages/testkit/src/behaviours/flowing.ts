@@ -40,6 +40,15 @@ export const flowing: Readonly<Record<string, Behaviour>> = {
     await client.until(({ comments }) => comments.length >= 4);
     expect(client.events).toEqual([{ data: "ready" }]);
   },
+
+  "keeps a stream without events open for longer than the server lets connections be idle": async (stage) => {
+    const { idleLimit = 500 } = stage.server;
+    const clients = await Promise.all(["/keep-alive", "/quiet"].map((path) => stage.open(path)));
+    await Promise.all(clients.map((client) => client.until(({ events }) => events.length > 0)));
+    await new Promise((resolve) => setTimeout(resolve, 1.5 * idleLimit + 500));
+    expect(clients.map(({ end }) => end)).toEqual([undefined, undefined]);
+    expect((await stage.records()).map(({ closed }) => closed)).toEqual([undefined, undefined]);
+  },
 };
 
 /** How many values the source has produced, once it produces no more. */
