@@ -32,8 +32,8 @@ export class ResponseSink implements Sink {
     else res.flushHeaders();
   }
 
-  write(bytes: Uint8Array): boolean {
-    const hasRoom = this.#write(bytes);
+  write(bytes: Uint8Array<ArrayBuffer>): boolean {
+    const hasRoom = this.#write(asBuffer(bytes));
     flush(this.#res);
     return hasRoom;
   }
@@ -49,8 +49,13 @@ export class ResponseSink implements Sink {
   }
 
   #write(bytes: Uint8Array): boolean {
-    // Each arm has its own overloads of write().
-    return "stream" in this.#res ? this.#res.write(bytes) : this.#res.write(bytes);
+    const res = this.#res;
+    if ("stream" in res) return res.write(bytes);
+    // At once, in one system call: Node would put it off to the end of the tick, for writes that may follow. None will.
+    res.socket?.cork();
+    const hasRoom = res.write(bytes);
+    res.socket?.uncork();
+    return hasRoom;
   }
 }
 
@@ -85,4 +90,14 @@ export function watch(res: NodeResponse, writer: Writer): void {
 function appendCookie(res: NodeResponse, cookie: string): void {
   const earlier = res.getHeader("set-cookie") ?? [];
   res.setHeader("set-cookie", [...(Array.isArray(earlier) ? earlier : [String(earlier)]), cookie]);
+}
+
+let latest: { readonly bytes: Uint8Array; readonly buffer: Buffer } | undefined;
+
+/** Node makes a buffer of bytes for each write; a channel's go to thousands of responses, one after another. */
+function asBuffer(bytes: Uint8Array<ArrayBuffer>): Buffer {
+  if (latest?.bytes !== bytes) {
+    latest = { bytes, buffer: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength) };
+  }
+  return latest.buffer;
 }
