@@ -1,13 +1,10 @@
 import { execFileSync, spawn } from "node:child_process";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
-import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import type { StartedServer } from "@sluice/testkit";
-import { build } from "esbuild";
 
 const require = createRequire(import.meta.url);
 const here = dirname(fileURLToPath(import.meta.url));
@@ -38,51 +35,13 @@ export async function startProcess(
   };
 }
 
-/** Bundles `worker.ts` as a user would, without Node compatibility, and serves it in workerd. */
-export async function startWorkerd(flags: readonly string[]): Promise<StartedServer> {
-  const folder = await mkdtemp(join(tmpdir(), "sluice-workerd-"));
-  await build({
-    entryPoints: [join(here, "worker.ts")],
-    outfile: join(folder, "worker.js"),
-    bundle: true,
-    format: "esm",
-    target: "es2023",
-    logLevel: "error",
-  });
-  await writeFile(
-    join(folder, "config.capnp"),
-    `using Workerd = import "/workerd/workerd.capnp";
-const config :Workerd.Config = (
-  services = [(name = "main", worker = (
-    modules = [(name = "worker", esModule = embed "worker.js")],
-    compatibilityDate = "2026-07-01",
-    compatibilityFlags = ${JSON.stringify(flags)},
-  ))],
-  sockets = [(name = "http", address = "127.0.0.1:0", http = (), service = "main")],
-);
-`,
-  );
-  const server = await startProcess(binary("workerd"), ["serve", join(folder, "config.capnp"), "--control-fd=3"], {
-    channel: 3,
-    urlOf: (line) => {
-      const { event, port } = JSON.parse(line) as { event: string; port?: number };
-      return event === "listen" ? `http://127.0.0.1:${port}` : undefined;
-    },
-  });
-  const close = async (): Promise<void> => {
-    await server.close();
-    await rm(folder, { recursive: true });
-  };
-  return { ...server, close };
-}
-
 /** The path of an engine that npm has installed: itself, and not a script that starts it and would outlive it. */
 export function binary(name: Engine): string {
-  const file = { bun: "bun/bin/bun.exe", deno: "deno/deno", workerd: "workerd/bin/workerd" }[name];
+  const file = { bun: "bun/bin/bun.exe", deno: "deno/deno" }[name];
   return join(dirname(require.resolve(`${name}/package.json`)), "..", file);
 }
 
-export type Engine = "bun" | "deno" | "workerd";
+export type Engine = "bun" | "deno";
 
 /** Whether an engine runs here; where all are required, its tests run in any case, and fail. */
 export function canRun(name: Engine): boolean {

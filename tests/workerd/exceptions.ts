@@ -6,6 +6,16 @@ const finUnseen =
   "workerd notices a client that has closed its socket when it next writes, so at the next keep-alive comment: " +
   "https://github.com/cloudflare/workerd/issues/5611";
 
+const requestsAreApart =
+  "the requests of a Worker cannot wait for one another, so a channel that is written in one and read in another lives " +
+  "in a Durable Object: https://developers.cloudflare.com/workers/observability/errors/";
+
+const areOpenForChannelsOnly: Behaviour = async (stage) => {
+  const { connections, unhandledRejections } = await stage.report();
+  const open = connections.filter(({ closed, path }) => closed === undefined && !path.startsWith("/channel"));
+  expect([open, unhandledRejections]).toEqual([[], []]);
+};
+
 const isSeenWhenWriting: Behaviour = async (stage) => {
   const client = await stage.open("/keep-alive");
   await client.until(({ events }) => events.length > 0);
@@ -44,4 +54,28 @@ export const workerdExceptions: Exceptions = {
     reason: "workerd ends a body that fails as if it were complete: https://github.com/cloudflare/workerd/issues/6818",
     instead: isCutOffCleanly,
   },
+};
+
+const apart =
+  "the requests of a Worker may not wait for one another, so its channels are in a Durable Object: " +
+  "https://developers.cloudflare.com/workers/observability/errors/#cannot-perform-io-on-behalf-of-a-different-request";
+
+/** What needs one place for many requests, which a Worker is only with a Durable Object. */
+export const workerExceptions: Exceptions = {
+  ...workerdExceptions,
+  ...Object.fromEntries(
+    [
+      "tells the reader of a channel that it is live, and then what is published, the same to all",
+      "begins a channel where the option start says",
+      "goes on from the last event that a client had, with no event missing or twice",
+      "goes on for a client that was live and had seen no event",
+      "tells a client of the gap when what it missed is gone, and goes on with what there is",
+      "tells a client whose last event ID it does not know of the gap, and echoes nothing of it",
+      "ends the readers of a channel that is closed, and answers 204 when they come back",
+      "lets a reader of a channel that was ended for its age come back and miss nothing",
+      "gives twenty readers of a channel that are reset again and again exact histories",
+      "lets no reader of a channel wait for another that reads nothing",
+      "lets go of all that it held for connections that have ended, however they ended",
+    ].map((name) => [name, apart]),
+  ),
 };
