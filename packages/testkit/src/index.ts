@@ -1,5 +1,6 @@
 export { adapterSuite } from "./adapter-suite.ts";
 export type { AdapterSuiteOptions, Behaviour, Exception, Exceptions } from "./adapter-suite.ts";
+export type { CompatibilityReport, ShownBehaviour } from "./compatibility.ts";
 export type { StartedServer, Stage } from "./stage.ts";
 
 export { createFixtures } from "./fixtures.ts";
