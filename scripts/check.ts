@@ -7,7 +7,7 @@ import { one, runSteps, type Step } from "./steps.ts";
 
 export const checks: readonly Step[] = [
   check("build the packages", build),
-  check("types of tests, examples and scripts", () => run("tsc", ["-b"])),
+  check("types of tests, examples and scripts", () => run("tsc", ["-b", ".", "examples/nextjs", "examples/sveltekit"])),
   check("lint", () => run("oxlint", ["--type-aware", "--deny-warnings"])),
   check("format", () => run("oxfmt", ["--check"])),
   check("nothing unused (knip)", () => run("knip", ["--no-progress", "--treat-config-hints-as-errors"])),

@@ -42,6 +42,7 @@ const moreSteps: readonly Step[] = [
         SLUICE_MODEL_RUNS: "20000",
       }),
   },
+  { name: "examples that have to be built", run: () => runVitest("node", [vitest], ["--project", "heavy"]) },
   ...(globSync("tests/soak/**/*.test.ts", { cwd: root }).length === 0
     ? []
     : [{ name: "soaks", run: () => runVitest("node", [vitest], ["--project", "soak"]) }]),
