@@ -50,8 +50,9 @@ export function eventStream<State = DefaultState, Context = DefaultContext>(
     if (responder.passesOn(exchange.headers)) return responder.otherwise(native);
     forgiveLeaving(ctx);
     const answer = await openBody(responder, exchange, ctx.res);
+    // Else nobody is left to answer.
     if (answer !== undefined) give(ctx, answer);
-    else ctx.respond = false; // nobody is left to answer
+    return undefined;
   };
 }
 
