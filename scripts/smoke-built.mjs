@@ -24,6 +24,17 @@ const serve = {
     const { default: express } = await load("express");
     return get(createServer(express().get("/events", eventStream(source))));
   },
+  "adapter-fastify": async ({ eventStream }) => {
+    const { fastify } = await load("fastify");
+    const app = fastify();
+    app.get("/events", eventStream(source));
+    await app.ready();
+    return get(app.server);
+  },
+  "adapter-koa": async ({ eventStream }) => {
+    const { default: Koa } = await load("koa");
+    return get(createServer(new Koa().use(eventStream(source)).callback()));
+  },
   "adapter-edge/cloudflare": ({ eventStream }) =>
     eventStream(source)(new Request("http://localhost/events"), {}, { waitUntil: () => {} }),
   "adapter-edge/vercel": ({ eventStream }) => eventStream(source)(new Request("http://localhost/events")),
