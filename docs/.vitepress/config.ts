@@ -39,6 +39,10 @@ export default defineConfig({
         ],
       },
       {
+        text: "Frameworks",
+        items: [page("Koa", "/guide/koa"), page("Fastify", "/guide/fastify")],
+      },
+      {
         text: "Reference",
         items: [
           page("Options", "/reference/options"),
