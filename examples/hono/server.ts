@@ -7,16 +7,17 @@ import { modelAnswer } from "./model.ts";
 
 const hub = createHub();
 const news = hub.channel("news");
-
-const answer = eventStream(async function* ({ native, signal }) {
-  const { question } = (await native.request.json()) as { question: string };
-  for await (const token of modelAnswer(question, signal)) yield { data: { token } };
-});
 const follow = eventStream(news);
 
 const app = new Hono();
 app.use(compress(), cors());
-app.post("/answer", (c) => answer(c.req.raw));
+app.post("/answer", async (c) => {
+  const { question } = await c.req.json<{ question: string }>();
+  const answer = eventStream(async function* ({ signal }) {
+    for await (const token of modelAnswer(question, signal)) yield { data: { token } };
+  });
+  return answer(c.req.raw);
+});
 app.get("/news", (c) => follow(c.req.raw));
 app.post("/news", async (c) => c.json({ id: await news.publish({ event: "headline", data: await c.req.json() }) }));
 

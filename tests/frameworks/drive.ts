@@ -72,6 +72,17 @@ export function driveExample(name: string, { compression = false, page = false }
     expect(tokensOf(client)).toEqual(["how", "do", "streams", "end"]);
   });
 
+  test("refuses a question that cannot be read, before there is a stream", async () => {
+    const client = await open("/answer", {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: "{",
+    });
+    expect(client.status).toBeGreaterThanOrEqual(400);
+    expect(client.headers).not.toMatchObject({ "content-type": expect.stringContaining("text/event-stream") });
+    await client.ended;
+  });
+
   test("hands on each headline when it is published, to all who follow", async () => {
     const clients = await Promise.all([open("/news"), open("/news")]);
     for (const client of clients)

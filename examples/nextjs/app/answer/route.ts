@@ -1,7 +1,10 @@
 import { eventStream } from "@sluice/core";
 import { modelAnswer } from "./model.ts";
 
-export const POST = eventStream(async function* ({ native, signal }) {
-  const { question } = (await native.request.json()) as { question: string };
-  for await (const token of modelAnswer(question, signal)) yield { data: { token } };
-});
+export async function POST(request: Request): Promise<Response> {
+  const { question } = (await request.json()) as { question: string };
+  const answer = eventStream(async function* ({ signal }) {
+    for await (const token of modelAnswer(question, signal)) yield { data: { token } };
+  });
+  return answer(request);
+}

@@ -2,9 +2,10 @@ import { eventStream } from "@sluice/core";
 import type { RequestHandler } from "@sveltejs/kit";
 import { modelAnswer } from "../../lib/server/model.ts";
 
-const answer = eventStream(async function* ({ native, signal }) {
-  const { question } = (await native.request.json()) as { question: string };
-  for await (const token of modelAnswer(question, signal)) yield { data: { token } };
-});
-
-export const POST: RequestHandler = ({ request }) => answer(request);
+export const POST: RequestHandler = async ({ request }) => {
+  const { question } = (await request.json()) as { question: string };
+  const answer = eventStream(async function* ({ signal }) {
+    for await (const token of modelAnswer(question, signal)) yield { data: { token } };
+  });
+  return answer(request);
+};
