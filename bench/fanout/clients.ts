@@ -56,12 +56,10 @@ const commands = {
 
   /** Resolves when all connections have had all events up to this one. */
   async reached(seq: number): Promise<void> {
-    if ((counts[seq - 1] ?? 0) >= clients.length) return;
-    const timer = setTimeout(() => {
-      throw new Error(`Event ${seq} has come to ${counts[seq - 1] ?? 0} of ${clients.length} connections`);
-    }, PATIENCE);
-    await new Promise<void>((resolve) => (awaited = { seq, resolve }));
-    clearTimeout(timer);
+    const count = (): number => counts[seq - 1] ?? 0;
+    if (count() >= clients.length) return;
+    const all = new Promise<void>((resolve) => (awaited = { seq, resolve }));
+    await patiently(all, () => `Event ${seq} has come to ${count()} of ${clients.length} connections`);
   },
 
   /** Notes from now on how long each event has taken to each connection. */
@@ -148,5 +146,15 @@ async function inTurns(count: number, work: () => Promise<void>): Promise<void> 
   const worker = async (): Promise<void> => {
     while (left-- > 0) await work();
   };
-  await Promise.all(Array.from({ length: AT_ONCE }, worker));
+  const all = Promise.all(Array.from({ length: AT_ONCE }, worker));
+  await patiently(all, () => `${clients.length + stalled.length} connections are ready, and not ${count} more`);
+}
+
+/** What does not come ends the process, and the run with it. */
+async function patiently(coming: Promise<unknown>, missing: () => string): Promise<void> {
+  const timer = setTimeout(() => {
+    throw new Error(missing());
+  }, PATIENCE);
+  await coming;
+  clearTimeout(timer);
 }

@@ -1,5 +1,5 @@
 // What a client reads, checked to the byte and cheaply: the clients share two cores with the server that is measured.
-import { idOf, payloadOf } from "./wire.ts";
+import { payloadOf } from "./wire.ts";
 import type { Dialect, Payload } from "./wire.ts";
 
 /** How far behind the first one a connection can be and still be checked, in bytes. */
@@ -35,36 +35,22 @@ export class Reference {
     return bytes.compare(this.#ring, slot, last, from, to) === 0;
   }
 
-  /** Takes bytes of one event that no other connection has had yet. */
-  learn(at: number, bytes: Buffer, from: number, to: number): void {
-    const known = Math.min(to, from + this.end - at);
-    if (!this.has(at, bytes, from, known)) {
-      throw new Error(
-        `Not what the others got at byte ${at} of ${this.end}, or too far behind them: ${shortened(bytes.toString("latin1", from, to))}`,
-      );
+  /** Takes an event that no other connection has had yet. */
+  learn(at: number, event: string): void {
+    const seq = at / this.eventBytes + 1;
+    const [, id = "", data = "{}"] = /^(?:event:message\n)?id: ?(\S+)\ndata: ?(.+)\n\n$/.exec(event) ?? [];
+    const { at: publishedAt } = JSON.parse(data) as Payload;
+    const expected = payloadOf(seq, publishedAt, this.eventBytes - this.#dialect.extra);
+    const isRight = JSON.stringify(expected) === data && event.length === this.eventBytes;
+    if (!isRight || at !== this.end) {
+      const known = `the others have had ${this.end / this.eventBytes}`;
+      throw new Error(`Not event ${seq} as it was published (${known}), but ${JSON.stringify(event.slice(0, 200))}`);
     }
-    bytes.copy(this.#ring, this.end % this.#ring.length, known, to);
-    this.end += to - known;
-    if (this.end % this.eventBytes === 0 && to > known) this.#check();
-  }
-
-  #check(): void {
-    const seq = this.end / this.eventBytes;
-    const from = (this.end - this.eventBytes) % this.#ring.length;
-    const text = this.#ring.toString("latin1", from, from + this.eventBytes);
-    const [, id = "", data = "{}"] = /^(?:event:message\n)?id: ?(\S+)\ndata: ?(.+)\n\n$/.exec(text) ?? [];
-    const { at } = JSON.parse(data) as Payload;
-    const expected = payloadOf(seq, at, this.eventBytes - this.#dialect.extra);
-    if (JSON.stringify(expected) !== data || id.length !== idOf(seq).length) {
-      throw new Error(`Not event ${seq} as it was published, but ${shortened(text)}`);
-    }
+    this.#ring.write(event, at % this.#ring.length, "latin1");
+    this.end += event.length;
     this.lastId = id;
-    this.publishedAt.push(at / 1000);
+    this.publishedAt.push(publishedAt / 1000);
   }
-}
-
-function shortened(text: string): string {
-  return JSON.stringify(text.slice(0, 200));
 }
 
 /** What a connection tells of. */
@@ -78,29 +64,29 @@ export interface Progress {
 const CR = 13;
 const LF = 10;
 
+/** So many bytes tell an event from what is none: they reach beyond its id. */
+const TELLING = 64;
+
 /** One connection's response: takes HTTP's framing off, skips what is no event, and compares the rest. */
 export class Reading {
   /** How far in the channel's stream it is, in bytes. */
   at: number;
   readonly #reference: Reference;
   readonly #progress: Progress;
-  readonly #eventByte: number;
-  readonly #readyByte: number;
+  readonly #dialect: Dialect;
   /** The response's head, while it comes in. */
   #head: string | undefined = "";
   /** The size of the next chunk, as far as its digits have come. */
   #size: number | undefined = undefined;
   /** What is left of the chunk, in bytes. */
   #left = 0;
-  /** The first byte of the block that is skipped. */
-  #skipped = 0;
-  #lastByte = 0;
+  /** The lines since the last empty one, where they are not known. */
+  #block = "";
 
   constructor(reference: Reference, dialect: Dialect, progress: Progress, at: number) {
     this.#reference = reference;
     this.#progress = progress;
-    this.#eventByte = dialect.event.charCodeAt(0);
-    this.#readyByte = dialect.ready.charCodeAt(0);
+    this.#dialect = dialect;
     this.at = at;
   }
 
@@ -142,34 +128,42 @@ export class Reading {
     const { eventBytes } = this.#reference;
     const before = Math.floor(this.at / eventBytes);
     while (from < to) {
-      const into = this.at % eventBytes;
-      if (this.#skipped !== 0 || (into === 0 && bytes[from] !== this.#eventByte)) {
-        from = this.#skip(bytes, from, to);
-        continue;
-      }
-      // All at once if it can be; else one event, as something that is none may follow.
-      const isKnown = this.#reference.has(this.at, bytes, from, to);
-      const end = isKnown ? to : Math.min(to, from + eventBytes - into);
-      if (!isKnown) this.#reference.learn(this.at, bytes, from, end);
-      this.at += end - from;
-      from = end;
+      from = (this.#block === "" ? this.#match(bytes, from, to) : undefined) ?? this.#collect(bytes, from, to);
     }
     const after = Math.floor(this.at / eventBytes);
     if (after > before) this.#progress.onEvents(before, after);
   }
 
-  /** To the end of the empty line. */
-  #skip(bytes: Buffer, from: number, to: number): number {
-    if (this.#skipped === 0) this.#lastByte = 0;
-    this.#skipped ||= bytes[from] as number;
-    for (let i = from; i < to; i++) {
-      const isOver = bytes[i] === LF && this.#lastByte === LF;
-      this.#lastByte = bytes[i] as number;
-      if (!isOver) continue;
-      if (this.#skipped === this.#readyByte) this.#progress.onReady();
-      this.#skipped = 0;
-      return i + 1;
+  /** Where what is known ends: with all that is here, or else with one event. Undefined where nothing is known. */
+  #match(bytes: Buffer, from: number, to: number): number | undefined {
+    const { eventBytes } = this.#reference;
+    const begun = this.at % eventBytes;
+    const tail = (begun + to - from) % eventBytes;
+    const all = tail < TELLING ? to - tail : to;
+    const one = Math.min(all, from + eventBytes - begun);
+    const known = [all, one].find((end) => end > from && this.#reference.has(this.at, bytes, from, end));
+    if (known !== undefined) this.at += known - from;
+    else if (begun > 0) {
+      throw new Error(`Not what the others have had: ${JSON.stringify(bytes.toString("latin1", from, one))}`);
     }
-    return to;
+    return known;
+  }
+
+  /** To the end of the empty line, where it is seen what it is. */
+  #collect(bytes: Buffer, from: number, to: number): number {
+    const isSplit = this.#block.endsWith("\n") && bytes[from] === LF;
+    const found = isSplit ? from - 1 : bytes.indexOf("\n\n", from);
+    const end = found === -1 ? to : Math.min(to, found + 2);
+    this.#block += bytes.toString("latin1", from, end);
+    if (!this.#block.endsWith("\n\n")) return end;
+    const block = this.#block;
+    this.#block = "";
+    if (/^(:|retry:|id: .*\nevent: sluice\.live\n|event: sluice\.live\n)/.test(block)) {
+      if (block.includes(this.#dialect.ready)) this.#progress.onReady();
+    } else {
+      this.#reference.learn(this.at, block);
+      this.at += block.length;
+    }
+    return end;
   }
 }

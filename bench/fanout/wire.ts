@@ -14,20 +14,18 @@ export interface Payload {
 
 /** How a contender's stream differs from the others'. */
 export interface Dialect {
-  /** What each event begins with; whatever else begins where an event could is no event, and is skipped. */
-  readonly event: string;
-  /** What the block begins with after which the connection gets all that is published. */
+  /** What is in the block after which a connection gets all that is published. */
   readonly ready: string;
   /** What an event has beyond the id and data lines that all write, in bytes. */
   readonly extra: number;
 }
 
 export const dialects = {
-  raw: { event: "id:", ready: ":", extra: 0 },
-  joined: { event: "id:", ready: ":", extra: 0 },
+  raw: { ready: ":", extra: 0 },
+  joined: { ready: ":", extra: 0 },
   // It names each event, "event:message", and puts no space after the colons.
-  "better-sse": { event: "event:", ready: "retry:", extra: 12 },
-  ours: { event: "id:", ready: "event: sluice.live", extra: 0 },
+  "better-sse": { ready: "retry:", extra: 12 },
+  ours: { ready: "event: sluice.live", extra: 0 },
 } satisfies Record<string, Dialect>;
 
 export type Name = keyof typeof dialects;
