@@ -217,6 +217,24 @@ test("an error of onSend is answered as any, and the source is stopped", async (
   await expect.poll(() => reason).toBe("disconnected");
 });
 
+test("a header that Node refuses is answered as on any route, and the source is stopped", async () => {
+  const app = fastify();
+  let reason: string | undefined;
+  app.addHook("onRequest", async (_request, reply) => void reply.header("X-Name", "größe 🎉"));
+  app.get("/plain", () => "hello");
+  app.get(
+    "/events",
+    eventStream((connection) => {
+      void connection.closed.then((why) => (reason = why));
+      return untilItLeaves(connection);
+    }),
+  );
+  const url = await serve(app);
+  const [plain, events] = await Promise.all([openStream(`${url}/plain`), openStream(`${url}/events`)]);
+  expect([events.status, events.text]).toEqual([500, plain.text]);
+  await expect.poll(() => reason).toBe("disconnected");
+});
+
 test("clients that leave or are reset are nothing to Fastify's error handler, nor to its log from warnings up", async () => {
   const lines: { level: number; msg: string }[] = [];
   const app = fastify({

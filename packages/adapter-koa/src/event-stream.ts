@@ -75,9 +75,11 @@ const LEAVING = ["ECONNRESET", "EPIPE", "ERR_STREAM_PREMATURE_CLOSE"];
 /** Koa would tell the app's `error` event of every client that leaves, which is how event streams end. */
 function forgiveLeaving(ctx: ParameterizedContext): void {
   const { onerror } = ctx;
-  ctx.onerror = (error) => {
-    const cannotAnswer = ctx.headerSent || !ctx.writable;
-    if (cannotAnswer && LEAVING.includes((error as NodeJS.ErrnoException | null)?.code ?? "")) return;
-    onerror.call(ctx, error);
-  };
+  Object.assign(ctx, {
+    onerror(error: NodeJS.ErrnoException | null) {
+      const cannotAnswer = ctx.headerSent || !ctx.writable;
+      if (cannotAnswer && LEAVING.includes(error?.code ?? "")) return;
+      onerror.call(ctx, error as Error);
+    },
+  });
 }

@@ -133,7 +133,7 @@ describe.each([
     app.use(
       eventStream(async function* ({ native: { ctx }, signal, closed }) {
         void closed.then((why) => (reason = why));
-        yield { data: ctx["request"].body as unknown };
+        yield { data: ctx["request"].body };
         yield* untilItLeaves({ signal });
       }),
     );
