@@ -43,6 +43,18 @@ export default defineConfig({
         items: [page("Koa", "/guide/koa"), page("Fastify", "/guide/fastify")],
       },
       {
+        text: "Frameworks",
+        items: [
+          page("All of them", "/frameworks/"),
+          page("Hono", "/frameworks/hono"),
+          page("h3", "/frameworks/h3"),
+          page("Elysia", "/frameworks/elysia"),
+          page("Next.js", "/frameworks/nextjs"),
+          page("SvelteKit", "/frameworks/sveltekit"),
+          page("NestJS", "/frameworks/nestjs"),
+        ],
+      },
+      {
         text: "Reference",
         items: [
           page("Options", "/reference/options"),
