@@ -114,6 +114,11 @@ export class Stage {
     await this.#told("/seal");
   }
 
+  /** Drains the hub of this behaviour's channel, or the one that functions are under. */
+  async drain(what: "channel" | "functions"): Promise<void> {
+    await this.#told(what === "channel" ? "/drain" : "/drain-functions");
+  }
+
   /** Lets `/stepped` take a step. */
   async go(): Promise<void> {
     await this.read("/go", { method: "POST" });
