@@ -35,6 +35,10 @@ const serve = {
     const { default: Koa } = await load("koa");
     return get(createServer(new Koa().use(eventStream(source)).callback()));
   },
+  "adapter-bun": ({ eventStream }) =>
+    eventStream(source)(new Request("http://localhost/events"), { timeout: () => {} }),
+  "adapter-deno": ({ eventStream }) =>
+    eventStream(source)(new Request("http://localhost/events"), { completed: new Promise(() => {}) }),
   "adapter-edge/cloudflare": ({ eventStream }) =>
     eventStream(source)(new Request("http://localhost/events"), {}, { waitUntil: () => {} }),
   "adapter-edge/vercel": ({ eventStream }) => eventStream(source)(new Request("http://localhost/events")),
