@@ -6,7 +6,7 @@ import { createHandler, EdgeRuntime } from "edge-runtime";
 import { build } from "esbuild";
 
 const { outputFiles } = await build({
-  entryPoints: [fileURLToPath(new URL("vercel-function.ts", import.meta.url))],
+  entryPoints: [fileURLToPath(new URL("function.ts", import.meta.url))],
   bundle: true,
   format: "iife",
   target: "es2023",

@@ -5,11 +5,12 @@ import { fileURLToPath } from "node:url";
 import { adapterSuite } from "@sluice/testkit";
 import type { StartedServer } from "@sluice/testkit";
 import { describe } from "vitest";
+import { edgeRuntimeExceptions } from "./exceptions.ts";
 
-describe("Vercel's Edge runtime", () => adapterSuite(start, {}));
+describe("Vercel's Edge runtime", () => adapterSuite(start, edgeRuntimeExceptions));
 
 async function start(): Promise<StartedServer> {
-  const server = fileURLToPath(new URL("vercel-server.ts", import.meta.url));
+  const server = fileURLToPath(new URL("server.ts", import.meta.url));
   const child = spawn(process.execPath, [server], { stdio: ["ignore", "pipe", "inherit"] });
   const exited = once(child, "exit");
   const [url] = (await Promise.race([
