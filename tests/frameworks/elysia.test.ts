@@ -1,7 +1,7 @@
 import { describe } from "vitest";
-import { canRun } from "../runtimes/start.ts";
 import { driveExample } from "./drive.ts";
+import { canRunBun } from "./engines.ts";
 
-describe.runIf(canRun("bun"))("the example for Elysia", () => {
+describe.runIf(canRunBun())("the example for Elysia", () => {
   driveExample("elysia");
 });
