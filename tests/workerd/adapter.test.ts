@@ -5,13 +5,16 @@ import { workerdExceptions, workerExceptions } from "./exceptions.ts";
 import { canRunWorkerd, startWorkerd } from "./start.ts";
 
 describe.runIf(canRunWorkerd())("a Worker in workerd", () => {
-  adapterSuite(() => startWorkerd({ entry: path("workers/adapter.ts") }), workerExceptions);
+  adapterSuite(() => startWorkerd({ entry: path("workers/adapter.ts") }), workerExceptions, {
+    platform: "Cloudflare Workers",
+  });
 });
 
 describe.runIf(canRunWorkerd())("a Durable Object in workerd", () => {
   adapterSuite(
     () => startWorkerd({ entry: path("workers/adapter-in-object.ts"), className: "AdapterObject" }),
     workerdExceptions,
+    { platform: "Cloudflare Durable Objects" },
   );
 });
 

@@ -75,6 +75,8 @@ export const workerExceptions: Exceptions = {
       "lets a reader of a channel that was ended for its age come back and miss nothing",
       "gives twenty readers of a channel that are reset again and again exact histories",
       "lets no reader of a channel wait for another that reads nothing",
+      "ends the readers of a hub that drains, and sends those that come meanwhile away, all to come back",
+      "stops the functions under a hub that drains, and lets their clients come back",
       "lets go of all that it held for connections that have ended, however they ended",
     ].map((name) => [name, apart]),
   ),
