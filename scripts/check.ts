@@ -6,10 +6,20 @@ import { withPacked } from "./pack.ts";
 import { publishToJsr } from "./publish-jsr.ts";
 import { missing, one, type Outcome, runSteps, type Step } from "./steps.ts";
 
+/** What is checked against the types of its own platform, apart from the others. */
+const ofPlatforms = [
+  "examples/cloudflare",
+  "examples/nextjs",
+  "examples/sveltekit",
+  "packages/adapter-bun/test/bun",
+  "packages/adapter-edge/test/cloudflare",
+  "packages/store-durable-object/test/cloudflare",
+];
+
 export const checks: readonly Step[] = [
   check("build the packages", build),
   check("types of tests, examples and scripts", () =>
-    run("tsc", ["-b", ".", "examples/nextjs", "examples/sveltekit", "packages/adapter-bun/test/bun"]),
+    run("tsc", ["-b", ".", ...ofPlatforms]),
   ),
   onDeno("types of what Deno runs", () => run("deno", ["check", "packages/adapter-deno/test/deno"])),
   check("lint", () => run("oxlint", ["--type-aware", "--deny-warnings"])),
