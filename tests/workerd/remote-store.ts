@@ -2,32 +2,36 @@ import { SluiceError } from "@sluice/core";
 import type { EventStore, Retention, Slice, SluiceErrorCode } from "@sluice/core";
 
 /** What a store's Durable Object is asked to do. */
-export type Call = {
-  readonly options: { readonly retention?: Retention | undefined; readonly maxIdle?: number | undefined };
-} & (
-  | {
-      [Method in "append" | "read" | "tails" | "drop"]: {
-        readonly method: Method;
-        readonly args: Parameters<EventStore[Method]>;
-      };
-    }["append" | "read" | "tails" | "drop"]
+export type Call =
+  | Asked<"append">
+  | Asked<"read">
+  | Asked<"tails">
+  | Asked<"drop">
   | { readonly method: "watch"; readonly args: readonly [channel: string] }
   // Behind the store's back.
   | { readonly method: "wipe"; readonly args: readonly [] }
   | { readonly method: "loseTail"; readonly args: readonly [channel: string, count: number] }
-  | { readonly method: "stepClock"; readonly args: readonly [ms: number] }
-);
+  | { readonly method: "stepClock"; readonly args: readonly [ms: number] };
 
-type Omitted<Given, Name extends keyof Given> = Given extends unknown ? Omit<Given, Name> : never;
+interface Asked<Method extends "append" | "read" | "tails" | "drop"> {
+  readonly method: Method;
+  readonly args: Parameters<EventStore[Method]>;
+}
+
+/** With which options the object is to make its store. */
+export interface Options {
+  readonly retention?: Retention | undefined;
+  readonly maxIdle?: number | undefined;
+}
 
 /** The store in a Durable Object, as `workers/store.ts` serves it: an object for each world. */
 export class RemoteStore implements EventStore {
   readonly durability = "sync";
   readonly #url: string;
-  readonly #options: Call["options"];
+  readonly #options: Options;
   readonly #closing = new AbortController();
 
-  constructor(url: string, options: Call["options"]) {
+  constructor(url: string, options: Options) {
     this.#url = url;
     this.#options = options;
   }
@@ -62,7 +66,7 @@ export class RemoteStore implements EventStore {
     this.#closing.abort();
   }
 
-  async call(call: Omitted<Call, "options">): Promise<unknown> {
+  async call(call: Call): Promise<unknown> {
     const response = await this.#fetch(call, this.#closing.signal);
     const answer = (await response.json().catch(unavailable)) as {
       readonly result?: unknown;
@@ -91,8 +95,8 @@ export class RemoteStore implements EventStore {
     ready();
   }
 
-  async #fetch(call: Omitted<Call, "options">, signal: AbortSignal): Promise<Response> {
-    const body = JSON.stringify({ ...call, options: this.#options });
+  async #fetch(call: Call, signal: AbortSignal): Promise<Response> {
+    const body = JSON.stringify({ call, options: this.#options });
     const response = await fetch(this.#url, { method: "POST", body, signal }).catch(unavailable);
     if (!response.ok) unavailable(await response.text());
     return response;

@@ -13,8 +13,12 @@ import { build } from "esbuild";
 export interface WorkerdOptions {
   /** The path of the module with the Worker, and with the class of its Durable Objects, if it has any. */
   readonly entry: string;
-  /** That class; the Worker finds its namespace in `env.OBJECTS`. */
+  /** That class. */
   readonly className?: string | undefined;
+  /** Where the Worker finds the namespace of that class in `env`. Default `OBJECTS`. */
+  readonly binding?: string | undefined;
+  /** What else is in `env`. */
+  readonly vars?: Readonly<Record<string, string>> | undefined;
   /** Default `enable_request_signal`. */
   readonly flags?: readonly string[] | undefined;
 }
@@ -28,15 +32,11 @@ export interface Workerd extends StartedServer {
 }
 
 /** Bundles a Worker as a user would, without Node compatibility, and serves it. */
-export async function startWorkerd({
-  entry,
-  className,
-  flags = ["enable_request_signal"],
-}: WorkerdOptions): Promise<Workerd> {
+export async function startWorkerd(options: WorkerdOptions): Promise<Workerd> {
   const folder = await mkdtemp(join(tmpdir(), "sluice-workerd-"));
   await mkdir(join(folder, "storage"));
   await build({
-    entryPoints: [entry],
+    entryPoints: [options.entry],
     outfile: join(folder, "worker.js"),
     bundle: true,
     format: "esm",
@@ -46,7 +46,7 @@ export async function startWorkerd({
   });
   const config = join(folder, "config.capnp");
   const serve = async (port: number): Promise<Served> => {
-    await writeFile(config, configOf(className, flags, port));
+    await writeFile(config, configOf(options, port));
     return spawnWorkerd(config);
   };
   let { child, port } = await serve(0);
@@ -75,13 +75,19 @@ export function canRunWorkerd(): boolean {
   }
 }
 
-function configOf(className: string | undefined, flags: readonly string[], port: number): string {
+function configOf(
+  { className, binding = "OBJECTS", vars = {}, flags = ["enable_request_signal"] }: WorkerdOptions,
+  port: number,
+): string {
   const objects =
     className === undefined
       ? ""
       : `durableObjectNamespaces = [(className = "${className}", uniqueKey = "${className}", enableSql = true)],
-    durableObjectStorage = (localDisk = "storage"),
-    bindings = [(name = "OBJECTS", durableObjectNamespace = "${className}")],`;
+    durableObjectStorage = (localDisk = "storage"),`;
+  const bindings = [
+    ...(className === undefined ? [] : [`(name = "${binding}", durableObjectNamespace = "${className}")`]),
+    ...Object.entries(vars).map(([name, text]) => `(name = "${name}", text = ${JSON.stringify(text)})`),
+  ];
   return `using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (
   services = [(name = "main", worker = (
@@ -89,6 +95,7 @@ const config :Workerd.Config = (
     compatibilityDate = "2026-07-01",
     compatibilityFlags = ${JSON.stringify(flags)},
     ${objects}
+    bindings = [${bindings.join(", ")}],
   )), (name = "storage", disk = (path = "storage", writable = true))],
   sockets = [(name = "http", address = "127.0.0.1:${port}", http = (), service = "main")],
 );

@@ -2,7 +2,7 @@
 import { SluiceError } from "@sluice/core";
 import type { EventStore } from "@sluice/core";
 import { durableObjectStore } from "@sluice/store-durable-object";
-import type { Call } from "../remote-store.ts";
+import type { Call, Options } from "../remote-store.ts";
 import type { Env, ObjectContext } from "./platform.ts";
 
 export class StoreObject {
@@ -14,7 +14,7 @@ export class StoreObject {
   }
 
   async fetch(request: Request): Promise<Response> {
-    const { options, ...call } = (await request.json()) as Call;
+    const { call, options } = (await request.json()) as { call: Call; options: Options };
     const store = (this.#store ??= durableObjectStore({ storage: this.#storage, ...options }));
     try {
       return call.method === "watch"
@@ -27,7 +27,7 @@ export class StoreObject {
     }
   }
 
-  #answer(store: EventStore, call: Exclude<Omit<Call, "options">, { method: "watch" }>): Promise<unknown> {
+  #answer(store: EventStore, call: Exclude<Call, { method: "watch" }>): Promise<unknown> {
     switch (call.method) {
       case "append":
         return store.append(...call.args);
