@@ -39,6 +39,10 @@ export default defineConfig({
         ],
       },
       {
+        text: "Runtimes",
+        items: [page("Bun", "/guide/bun"), page("Deno", "/guide/deno")],
+      },
+      {
         text: "Frameworks",
         items: [page("Koa", "/guide/koa"), page("Fastify", "/guide/fastify")],
       },
