@@ -24,11 +24,12 @@ export interface DenoNative<Info extends DenoInfo = DenoInfo> {
  * ```ts
  * import { eventStream } from "@sluice/adapter-deno";
  *
- * const server = Deno.serve({ port: 0, onListen() {} }, eventStream(() => [{ data: "hello" }]));
+ * const handler = eventStream(() => [{ data: "hello" }]);
  *
- * const response = await fetch(`http://localhost:${server.addr.port}/`);
+ * // What Deno does with `Deno.serve(handler)`.
+ * const info = { completed: new Promise<void>(() => {}) };
+ * const response = await handler(new Request("http://localhost/", { method: "POST" }), info);
  * console.assert((await response.text()).includes("data: hello\n\n"));
- * await server.shutdown();
  * ```
  */
 export function eventStream<Info extends DenoInfo = DenoInfo>(
