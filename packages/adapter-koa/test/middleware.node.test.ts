@@ -187,7 +187,9 @@ describe.each([
       await next();
       const body = ctx.body as Readable;
       if (ctx.path === "/shout") {
-        ctx.body = body.pipe(new Transform({ transform: (chunk, _, done) => done(null, String(chunk).toUpperCase()) }));
+        ctx.body = body.pipe(
+          new Transform({ transform: (chunk, _encoding, done) => done(null, String(chunk).toUpperCase()) }),
+        );
       } else body.on("data", (chunk: Buffer) => heard.push(chunk.toString()));
     });
     app.use(
