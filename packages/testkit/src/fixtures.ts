@@ -213,8 +213,8 @@ function fixturesOver(ledger: Ledger, platform: Platform): Record<string, Fixtur
     "/publish": {
       source: async (connection) => {
         const { searchParams } = connection.url;
-        const from = Number(searchParams.get("from"));
-        const events = Array.from({ length: Number(searchParams.get("count")) }, (_, n) => ({ data: `${from + n}` }));
+        const first = Number(searchParams.get("first"));
+        const events = Array.from({ length: Number(searchParams.get("count")) }, (_, n) => ({ data: `${first + n}` }));
         return [{ data: await channelOf(connection).publish(events) }];
       },
     },
