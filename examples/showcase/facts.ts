@@ -20,12 +20,12 @@ export interface Told extends Facts {
   readonly published: number;
   /** The most events that a stream is behind its channel. */
   readonly lag: number;
-  /** The stream ends before anybody can know more: the server is going. */
-  readonly isDraining: boolean;
+  /** Quotes of the market, of all symbols. */
+  readonly quotes: number;
 }
 
-export function tell(facts: Facts, hub: Hub): Told {
-  const { connections, deliveredEvents, deliveredBytes, published, maxLag, isDraining } = hub.stats();
+export function tell(facts: Facts, hub: Hub, quotes: number): Told {
+  const { connections, deliveredEvents, deliveredBytes, published, maxLag } = hub.stats();
   return {
     ...facts,
     openStreams: connections,
@@ -33,6 +33,6 @@ export function tell(facts: Facts, hub: Hub): Told {
     deliveredBytes,
     published,
     lag: Number.isFinite(maxLag) ? maxLag : 0,
-    isDraining,
+    quotes,
   };
 }

@@ -18,8 +18,8 @@ interface Entry {
 /** How often publishes are counted up to a line, in ms: one for each would drown the rest. */
 const COUNTED = 1000;
 
-/** The headers that say who came: two of them are nobody's business. */
-const TOLD = ["user-agent", "authorization", "cookie"];
+/** The headers that are told: all of them somebody's secret, so that there is something to mask. */
+const TOLD = ["authorization", "cookie", "referer"];
 
 /**
  * The server's own log: what it did, as structured lines in the channel `log`, each with its level as the type of its event.

@@ -4,9 +4,8 @@ import { json } from "./mount.ts";
 import type { StreamRoute, PlainRoute } from "./mount.ts";
 import type { ServerLog } from "./log.ts";
 
-/** How often quotes are published, in ms, and how many at a time: 240 a second. */
-const EVERY = 50;
-const AT_ONCE = 12;
+/** How often quotes are published, in ms: together, as far as no symbol comes twice. That makes some 200 a second. */
+const EVERY = 25;
 
 /** The market goes on for so long when nobody reads it, in ms: a slow reader is only away between two sips. */
 const GRACE = 120_000;
@@ -91,6 +90,7 @@ export class Market {
   readonly #quotes: Generator<Quote, never>;
   readonly #log: ServerLog;
   readonly #shutdown: AbortSignal;
+  #next: Quote;
   #readers = 0;
   #count = 0;
   #timer: ReturnType<typeof setInterval> | undefined;
@@ -99,6 +99,7 @@ export class Market {
   constructor(channel: Channel, quotes: Generator<Quote, never>, log: ServerLog, shutdown: AbortSignal) {
     this.channel = channel;
     this.#quotes = quotes;
+    this.#next = quotes.next().value;
     this.#log = log;
     this.#shutdown = shutdown;
     shutdown.addEventListener("abort", () => this.#stop(), { once: true });
@@ -119,13 +120,15 @@ export class Market {
   }
 
   #trade(): void {
-    const quotes: PublishedEvent<Quote>[] = [];
-    while (quotes.length < AT_ONCE) {
-      const { value: quote } = this.#quotes.next();
+    // Published together they would wait together, and one would overtake the other.
+    const quotes = new Map<string, PublishedEvent<Quote>>();
+    while (!quotes.has(this.#next.symbol)) {
+      const quote = this.#next;
+      quotes.set(quote.symbol, { event: "quote", key: quote.symbol, data: quote });
       this.#count = quote.n;
-      quotes.push({ event: "quote", key: quote.symbol, data: quote });
+      this.#next = this.#quotes.next().value;
     }
-    this.channel.publish(quotes).catch((error: unknown) => {
+    this.channel.publish([...quotes.values()]).catch((error: unknown) => {
       if (!this.#shutdown.aborted) this.#log.error("quotes were not published", error);
     });
   }

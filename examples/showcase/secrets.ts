@@ -6,7 +6,7 @@ const NAMES =
 
 const QUERY = /([?&])([^=&#\s]+)=([^&#\s]*)/g;
 const SCHEME = /\b(bearer|basic|digest|negotiate)\s+\S+/gi;
-const ADDRESS = /[\p{L}\d.!#$&'*+/=?^_`{|}~%-]+(?:@|%40)[\p{L}\d-]+(?:\.[\p{L}\d-]+)+/giu;
+const ADDRESS = /[\p{L}\d.!#$'*+^_`{|}~%-]+(?:@|%40)[\p{L}\d-]+(?:\.[\p{L}\d-]+)+/giu;
 
 /** Sixteen characters or more without a space, of at least two kinds: what people write is neither so long nor so mixed. */
 const OPAQUE = /[A-Za-z0-9_-]{16,}/g;

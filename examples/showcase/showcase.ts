@@ -2,6 +2,7 @@ import { createHub, memoryStore } from "@sluice/core";
 import type { Hub } from "@sluice/core";
 import { assistantRoutes } from "./assistant.ts";
 import { createFacts, tell } from "./facts.ts";
+import type { Told } from "./facts.ts";
 import type { Tree } from "./hashing.ts";
 import { jobsRoutes } from "./jobs.ts";
 import { Lines, pagesRoute } from "./lines.ts";
@@ -59,9 +60,10 @@ export async function createShowcase({ platform, env, probe, tree, page, book }:
   const model = await chooseModel(env, book);
   const quiz = new Quiz(hub.channel("quiz"), shutdown);
   await quiz.start(duration(env["SHOWCASE_QUIZ_SECONDS"], 20) * 1000);
-  const machine = new Machine(hub.channel("machine"), probe, () => tell(facts, hub), shutdown);
   const seed = Number(env["SHOWCASE_MARKET_SEED"]) || Math.random() * 2 ** 32;
   const market = new Market(hub.channel("market"), walk(seeded(seed)), log, shutdown);
+  const told = (): Told => tell(facts, hub, market.report().quotes);
+  const machine = new Machine(hub.channel("machine"), probe, told, shutdown);
   const seconds = duration(env["SHOWCASE_JOB_SECONDS"], 14);
   log.write("info", "started", { platform });
 
