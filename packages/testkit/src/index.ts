@@ -26,6 +26,8 @@ export { checkModel } from "./store/model.ts";
 export type { ModelOptions } from "./store/model.ts";
 export { exploreInterleavings } from "./store/interleavings.ts";
 export type { Explored, InterleavingOptions } from "./store/interleavings.ts";
+export { exploreStreams } from "./store/stream-interleavings.ts";
+export type { StreamInterleavingOptions } from "./store/stream-interleavings.ts";
 
 export { follow } from "./store/follow.ts";
 export type { Follow, FollowOptions } from "./store/follow.ts";
