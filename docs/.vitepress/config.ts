@@ -40,7 +40,12 @@ export default defineConfig({
       },
       {
         text: "Runtimes",
-        items: [page("Bun", "/guide/bun"), page("Deno", "/guide/deno")],
+        items: [
+          page("Bun", "/guide/bun"),
+          page("Deno", "/guide/deno"),
+          page("Cloudflare", "/guide/cloudflare"),
+          page("Vercel's Edge runtime", "/guide/vercel-edge"),
+        ],
       },
       {
         text: "Frameworks",
