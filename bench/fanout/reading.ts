@@ -35,8 +35,9 @@ export class Reference {
     return bytes.compare(this.#ring, slot, last, from, to) === 0;
   }
 
-  /** Takes an event that no other connection has had yet. */
-  learn(at: number, event: string): void {
+  /** Takes a whole event: to check it, or to learn it where no other connection has had it yet. */
+  take(at: number, event: string): void {
+    if (at < this.end && this.has(at, Buffer.from(event, "latin1"), 0, event.length)) return;
     const seq = at / this.eventBytes + 1;
     const [, id = "", data = "{}"] = /^(?:event:message\n)?id: ?(\S+)\ndata: ?(.+)\n\n$/.exec(event) ?? [];
     const { at: publishedAt } = JSON.parse(data) as Payload;
@@ -161,7 +162,7 @@ export class Reading {
     if (/^(:|retry:|id: .*\nevent: sluice\.live\n|event: sluice\.live\n)/.test(block)) {
       if (block.includes(this.#dialect.ready)) this.#progress.onReady();
     } else {
-      this.#reference.learn(this.at, block);
+      this.#reference.take(this.at, block);
       this.at += block.length;
     }
     return end;
