@@ -49,6 +49,12 @@ export class GroupReader implements Reading {
     return this.#members.some((member) => member.isOver);
   }
 
+  get outcome(): Reading["outcome"] {
+    const firsts = this.#first ?? [];
+    if (!this.#members.every(({ outcome }, i) => firsts[i] !== undefined || outcome !== undefined)) return undefined;
+    return firsts.some((batch) => batch?.hasGap) ? "gap" : "resumed";
+  }
+
   take(maxBytes: number): Batch | undefined {
     if (this.isOver) return undefined;
     if (this.#first !== undefined) return this.#takeFirst(this.#first, maxBytes);
