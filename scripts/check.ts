@@ -9,6 +9,7 @@ import { missing, one, type Outcome, runSteps, type Step } from "./steps.ts";
 /** What is checked against the types of its own platform, apart from the others. */
 const ofPlatforms = [
   "examples/cloudflare",
+  "examples/elysia",
   "examples/nextjs",
   "examples/sveltekit",
   "packages/adapter-bun/test/bun",
@@ -18,9 +19,7 @@ const ofPlatforms = [
 
 export const checks: readonly Step[] = [
   check("build the packages", build),
-  check("types of tests, examples and scripts", () =>
-    run("tsc", ["-b", ".", ...ofPlatforms]),
-  ),
+  check("types of tests, examples and scripts", () => run("tsc", ["-b", ".", ...ofPlatforms])),
   onDeno("types of what Deno runs", () => run("deno", ["check", "packages/adapter-deno/test/deno"])),
   check("lint", () => run("oxlint", ["--type-aware", "--deny-warnings"])),
   check("format", () => run("oxfmt", ["--check"])),
