@@ -10,7 +10,7 @@ import { opening } from "./behaviours/opening.ts";
 import { refusing } from "./behaviours/refusing.ts";
 import { resuming } from "./behaviours/resuming.ts";
 import { writeReport } from "./compatibility.ts";
-import type { ShownBehaviour } from "./compatibility.ts";
+import type { CompatibilityReport, ShownBehaviour } from "./compatibility.ts";
 import { Stage } from "./stage.ts";
 import type { StartedServer } from "./stage.ts";
 
@@ -97,23 +97,24 @@ export function adapterSuite(
   // oxlint-disable-next-line no-empty-pattern
   afterAll(async ({}, suite) => {
     if (server === undefined) return;
-    // One that was filtered out was not run: what is left of the suite is no report.
-    if (outcomes.size === behaviours.length) {
-      const { runtime } = await new Stage(server).report();
-      await writeReport({
-        platform: platform ?? suite.name,
-        runtime,
-        behaviours: behaviours.map(({ topic, name }) => ({
-          topic,
-          name,
-          outcome: outcomes.get(name) ?? "failed",
-          ...explanationOf(exceptions[name]),
-        })),
-      });
+    try {
+      // Where some were filtered out and not run, what is left is no report.
+      if (outcomes.size === behaviours.length) await writeReport(await reportOf(platform ?? suite.name));
+    } finally {
+      await server.close();
     }
-    await server.close();
   });
 
+  const reportOf = async (name: string): Promise<CompatibilityReport> => ({
+    platform: name,
+    runtime: (await new Stage(server).report()).runtime,
+    behaviours: behaviours.map((behaviour) => ({
+      topic: behaviour.topic,
+      name: behaviour.name,
+      outcome: outcomes.get(behaviour.name) ?? "failed",
+      ...explanationOf(exceptions[behaviour.name]),
+    })),
+  });
   const show = async (behaviour: Behaviour): Promise<void> => {
     const stage = new Stage(server);
     try {
