@@ -7,7 +7,7 @@ import type { StartedServer } from "@sluice/testkit";
 import { describe } from "vitest";
 import { edgeRuntimeExceptions } from "./exceptions.ts";
 
-describe("Vercel's Edge runtime", () => adapterSuite(start, edgeRuntimeExceptions));
+describe("Vercel's Edge runtime", () => adapterSuite(start, edgeRuntimeExceptions, { platform: "Vercel Edge" }));
 
 async function start(): Promise<StartedServer> {
   const server = fileURLToPath(new URL("server.ts", import.meta.url));

@@ -6,16 +6,6 @@ const finUnseen =
   "workerd notices a client that has closed its socket when it next writes, so at the next keep-alive comment: " +
   "https://github.com/cloudflare/workerd/issues/5611";
 
-const requestsAreApart =
-  "the requests of a Worker cannot wait for one another, so a channel that is written in one and read in another lives " +
-  "in a Durable Object: https://developers.cloudflare.com/workers/observability/errors/";
-
-const areOpenForChannelsOnly: Behaviour = async (stage) => {
-  const { connections, unhandledRejections } = await stage.report();
-  const open = connections.filter(({ closed, path }) => closed === undefined && !path.startsWith("/channel"));
-  expect([open, unhandledRejections]).toEqual([[], []]);
-};
-
 const isSeenWhenWriting: Behaviour = async (stage) => {
   const client = await stage.open("/keep-alive");
   await client.until(({ events }) => events.length > 0);

@@ -38,22 +38,20 @@ export function now(): number {
 /** One channel's log in SQLite. Every method is synchronous, and has to run within a transaction. */
 export class Log {
   readonly #sql: SqlStorage;
-  readonly #channel: string;
   readonly #limits: LogLimits;
   /** As it was when the transaction began, and then as it is to be stored. */
   readonly #row: LogRow;
 
-  private constructor(sql: SqlStorage, channel: string, limits: LogLimits, row: LogRow) {
+  private constructor(sql: SqlStorage, limits: LogLimits, row: LogRow) {
     this.#sql = sql;
-    this.#channel = channel;
     this.#limits = limits;
     this.#row = row;
   }
 
   /** The log of a channel, stored or not yet. */
   static of(sql: SqlStorage, channel: string, limits: LogLimits): Log {
-    const [row] = rows<LogRow>(sql, "SELECT * FROM sluice_logs WHERE channel = ?", channel);
-    return new Log(sql, channel, limits, row ?? newRow());
+    const [row] = rows<LogRow>(sql, "SELECT * FROM sluice_logs WHERE channel = ?", [channel]);
+    return new Log(sql, limits, row ?? newRow(channel));
   }
 
   get tail(): Position {
@@ -66,7 +64,7 @@ export class Log {
 
   touch(): void {
     this.#row.used_at = now();
-    this.#exec("UPDATE sluice_logs SET used_at = ? WHERE channel = ?", this.#row.used_at, this.#channel);
+    this.#exec("UPDATE sluice_logs SET used_at = ? WHERE channel = ?", [this.#row.used_at, this.#row.channel]);
   }
 
   append(events: readonly NewEvent[], { producer, ifTail, close = false }: AppendOptions): Outcome {
@@ -119,9 +117,9 @@ export class Log {
   }
 
   drop(): void {
-    for (const table of ["sluice_events", "sluice_producers", "sluice_logs"]) {
-      this.#exec(`DELETE FROM ${table} WHERE epoch = ?`, this.#row.epoch);
-    }
+    this.#exec("DELETE FROM sluice_events WHERE epoch = ?", [this.#row.epoch]);
+    this.#exec("DELETE FROM sluice_producers WHERE epoch = ?", [this.#row.epoch]);
+    this.#exec("DELETE FROM sluice_logs WHERE channel = ?", [this.#row.channel]);
   }
 
   get #tail(): LogMark {
@@ -156,7 +154,7 @@ export class Log {
       row.bytes += bytes;
       this.#exec(
         "INSERT INTO sluice_events (epoch, seq, tag, bytes, at, event, key, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        ...[row.epoch, row.tail_seq, row.tail_tag, bytes, at, stored.event ?? null, stored.key ?? null, stored.data],
+        [row.epoch, row.tail_seq, row.tail_tag, bytes, at, stored.event ?? null, stored.key ?? null, stored.data],
       );
       return stored;
     });
@@ -168,7 +166,7 @@ export class Log {
     let last = after.seq;
     let bytes = 0;
     const query = "SELECT seq, bytes FROM sluice_events WHERE epoch = ? AND seq > ? ORDER BY seq LIMIT ?";
-    for (const size of rows<EventRow>(this.#sql, query, epoch, after.seq, limit)) {
+    for (const size of rows<EventRow>(this.#sql, query, [epoch, after.seq, limit])) {
       bytes += size.bytes;
       if (last > after.seq && bytes > maxBytes) break;
       last = size.seq;
@@ -176,7 +174,7 @@ export class Log {
     return rows<EventRow>(
       this.#sql,
       "SELECT * FROM sluice_events WHERE epoch = ? AND seq > ? AND seq <= ? ORDER BY seq",
-      ...[epoch, after.seq, last],
+      [epoch, after.seq, last],
     ).map(({ seq, tag, event, data, key, at }) => ({
       ...(event !== null && { event }),
       data,
@@ -201,18 +199,18 @@ export class Log {
       oldest = this.#sizeAt(oldest.seq + 1);
     }
     if (row.trimmed_seq === before) return false;
-    this.#exec("DELETE FROM sluice_events WHERE epoch = ? AND seq <= ?", row.epoch, row.trimmed_seq);
+    this.#exec("DELETE FROM sluice_events WHERE epoch = ? AND seq <= ?", [row.epoch, row.trimmed_seq]);
     return true;
   }
 
   #sizeAt(seq: number): EventRow | undefined {
     const query = "SELECT seq, tag, bytes, at FROM sluice_events WHERE epoch = ? AND seq = ?";
-    return rows<EventRow>(this.#sql, query, this.#row.epoch, seq)[0];
+    return rows<EventRow>(this.#sql, query, [this.#row.epoch, seq])[0];
   }
 
   #producer(id: string): ProducerRow | undefined {
     const query = "SELECT * FROM sluice_producers WHERE epoch = ? AND id = ?";
-    return rows<ProducerRow>(this.#sql, query, this.#row.epoch, id)[0];
+    return rows<ProducerRow>(this.#sql, query, [this.#row.epoch, id])[0];
   }
 
   #remember({ id, epoch, seq }: Producer, isNew: boolean): void {
@@ -221,7 +219,7 @@ export class Log {
     if (isNew) row.producers++;
     this.#exec(
       "INSERT OR REPLACE INTO sluice_producers (epoch, id, producer_epoch, seq, turn, tail) VALUES (?, ?, ?, ?, ?, ?)",
-      ...[row.epoch, id, epoch, seq, ++row.turn, this.tail],
+      [row.epoch, id, epoch, seq, ++row.turn, this.tail],
     );
     if (row.producers <= maxProducers) return;
     // In bulk, since finding the oldest looks at all of them.
@@ -229,19 +227,16 @@ export class Log {
     this.#exec(
       `DELETE FROM sluice_producers WHERE epoch = ?1 AND id IN
          (SELECT id FROM sluice_producers WHERE epoch = ?1 ORDER BY turn LIMIT ?2)`,
-      ...[row.epoch, forgotten],
+      [row.epoch, forgotten],
     );
     row.producers -= forgotten;
   }
 
   #save(): void {
-    const row = this.#row;
+    const columns = Object.keys(this.#row);
     this.#exec(
-      `INSERT OR REPLACE INTO sluice_logs
-         (channel, epoch, trimmed_seq, trimmed_tag, tail_seq, tail_tag, bytes, producers, turn, closed, used_at)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-      ...[this.#channel, row.epoch, row.trimmed_seq, row.trimmed_tag, row.tail_seq, row.tail_tag],
-      ...[row.bytes, row.producers, row.turn, row.closed, row.used_at],
+      `INSERT OR REPLACE INTO sluice_logs (${columns.join()}) VALUES (${columns.map(() => "?").join()})`,
+      Object.values(this.#row),
     );
   }
 
@@ -249,12 +244,13 @@ export class Log {
     return seq === 0 ? "origin" : formatEventId({ epoch: this.#row.epoch, seq, tag });
   }
 
-  #exec(query: string, ...bindings: SqlValue[]): void {
+  #exec(query: string, bindings: readonly SqlValue[]): void {
     this.#sql.exec(query, ...bindings);
   }
 }
 
-interface LogRow {
+type LogRow = {
+  readonly channel: string;
   readonly epoch: string;
   trimmed_seq: number;
   trimmed_tag: string;
@@ -266,7 +262,7 @@ interface LogRow {
   turn: number;
   closed: number;
   used_at: number;
-}
+};
 
 interface EventRow {
   readonly seq: number;
@@ -284,8 +280,10 @@ interface ProducerRow {
   readonly tail: Position;
 }
 
-function newRow(): LogRow {
-  const none = {
+function newRow(channel: string): LogRow {
+  return {
+    channel,
+    epoch: randomEpoch(),
     trimmed_seq: 0,
     trimmed_tag: "",
     tail_seq: 0,
@@ -294,12 +292,12 @@ function newRow(): LogRow {
     producers: 0,
     turn: 0,
     closed: 0,
+    used_at: now(),
   };
-  return { epoch: randomEpoch(), ...none, used_at: now() };
 }
 
 /** The rows of a statement, whose columns are those of the schema in storage.ts. */
-function rows<Row>(sql: SqlStorage, query: string, ...bindings: SqlValue[]): Row[] {
+function rows<Row>(sql: SqlStorage, query: string, bindings: readonly SqlValue[]): Row[] {
   return sql.exec(query, ...bindings).toArray() as Row[];
 }
 
