@@ -40,10 +40,21 @@ export default defineConfig({
         test: {
           name: "node",
           include: ["packages/*/test/**/*.node.test.ts", "tests/**/*.test.ts", "examples/**/*.test.ts"],
-          exclude: ["**/node_modules/**", "tests/soak/**"],
+          exclude: ["**/node_modules/**", "tests/soak/**", "**/*.heavy.test.ts"],
           pool: "forks",
           testTimeout: 30_000,
           hookTimeout: 30_000,
+        },
+      },
+      {
+        // Frameworks that have to be built: only in `npm run test:all`.
+        plugins,
+        test: {
+          name: "heavy",
+          include: ["tests/**/*.heavy.test.ts"],
+          pool: "forks",
+          testTimeout: 60_000,
+          hookTimeout: 300_000,
         },
       },
       {

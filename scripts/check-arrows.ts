@@ -64,7 +64,7 @@ function checkPackage(name: string, allowed: readonly string[]): void {
     if (!sluice.includes(dependency)) say(folder, `may not depend on ${dependency}; frameworks and drivers are peers`);
   }
   if (name === "core" && peers.length > 0) say(folder, `core has no peers: ${peers.join(", ")}`);
-  for (const file of ["README.md", "src/index.ts"])
+  for (const file of ["README.md", ...Object.values(manifest.exports ?? {})])
     if (!existsSync(join(root, folder, file))) say(folder, `has no ${file}`);
 
   const published = manifest.publishConfig?.exports ?? {};

@@ -3,16 +3,30 @@ import { type CommandResult, root, run } from "./command.ts";
 import { globSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { withPacked } from "./pack.ts";
-import { one, runSteps, type Step } from "./steps.ts";
+import { publishToJsr } from "./publish-jsr.ts";
+import { missing, one, type Outcome, runSteps, type Step } from "./steps.ts";
+
+/** What is checked against the types of its own platform, apart from the others. */
+const ofPlatforms = [
+  "examples/cloudflare",
+  "examples/elysia",
+  "examples/nextjs",
+  "examples/sveltekit",
+  "packages/adapter-bun/test/bun",
+  "packages/adapter-edge/test/cloudflare",
+  "packages/store-durable-object/test/cloudflare",
+];
 
 export const checks: readonly Step[] = [
   check("build the packages", build),
-  check("types of tests, examples and scripts", () => run("tsc", ["-b"])),
+  check("types of tests, examples and scripts", () => run("tsc", ["-b", ".", ...ofPlatforms])),
+  onDeno("types of what Deno runs", () => run("deno", ["check", "packages/adapter-deno/test/deno"])),
   check("lint", () => run("oxlint", ["--type-aware", "--deny-warnings"])),
   check("format", () => run("oxfmt", ["--check"])),
   check("nothing unused (knip)", () => run("knip", ["--no-progress", "--treat-config-hints-as-errors"])),
   check("arrows and house rules", () => run("node", ["scripts/check-arrows.ts"])),
   check("packages as published (publint, attw)", checkPacked),
+  onDeno("packages as published to JSR (dry run)", () => publishToJsr(["--dry-run"])),
   check("core's build in workerd, without Node", () => run("node", ["scripts/check-core-in-workerd.ts"])),
 ];
 
@@ -20,6 +34,14 @@ if (import.meta.main) process.exitCode = (await runSteps(checks)) ? 0 : 1;
 
 function check(name: string, command: () => Promise<CommandResult>): Step {
   return { name, run: async () => one(await command()) };
+}
+
+function onDeno(name: string, command: () => Promise<CommandResult>): Step {
+  const step = async (): Promise<Outcome> => {
+    const { ok } = await run("deno", ["--version"]);
+    return ok ? one(await command()) : missing("deno", "npx --yes pnpm@12 rebuild -r");
+  };
+  return { name, run: step };
 }
 
 /** From nothing, so that no module of an earlier build is packed. */

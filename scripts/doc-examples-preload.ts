@@ -10,5 +10,6 @@ console.assert = (condition?: unknown, ...about: unknown[]): void => {
 const { prototype } = Server as unknown as { prototype: { listen: (...args: unknown[]) => Server } };
 const { listen } = prototype;
 prototype.listen = function (port, ...rest) {
-  return listen.call(this, typeof port === "number" ? 0 : port, ...rest);
+  if (typeof port === "number") return listen.call(this, 0, ...rest);
+  return listen.call(this, typeof port === "object" ? { ...port, port: 0 } : port, ...rest);
 };

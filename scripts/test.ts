@@ -4,15 +4,24 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { checks } from "./check.ts";
 import { type CommandResult, pnpm, root, run } from "./command.ts";
+import { compareNodes, comparePlatforms, nodePath, otherNodes, suiteFiles } from "./compatibility.ts";
 import { withPacked } from "./pack.ts";
 import { countsOf, missing, one, type Outcome, runSteps, type Step } from "./steps.ts";
 import { docExamples } from "./test-docs.ts";
 
 const vitest = "node_modules/vitest/vitest.mjs";
 
+/** Where the suites of one run write what they have shown, by the name of the run. */
+const shown = mkdtempSync(join(tmpdir(), "sluice-compatibility-"));
+process.on("exit", () => rmSync(shown, { recursive: true }));
+
 const steps: readonly Step[] = [
   ...checks,
-  { name: "tests on Node 24", run: () => runVitest("node", [vitest], ["--project", "neutral", "--project", "node"]) },
+  {
+    name: "tests on Node 24",
+    run: () => runVitest("node", [vitest], ["--project", "neutral", "--project", "node"], reportsTo("node24")),
+  },
+  { name: "page of compatibility", run: () => comparePlatforms(join(shown, "node24")) },
   engine("deno", "neutral tests in Deno", () => runVitest("deno", ["run", "-A", vitest], ["--project", "neutral"])),
   engine("bun", "neutral tests in Bun", testInBun),
   engine("deno", "examples in the documentation", docExamples),
@@ -22,11 +31,15 @@ const steps: readonly Step[] = [
 const moreSteps: readonly Step[] = [
   checks[0]!,
   engine(nodePath(20), "packages as published, on Node 20", smokeOnNode20),
-  ...[22, 26].map((version) =>
+  ...otherNodes.map((version) =>
     engine(nodePath(version), `tests against the build on Node ${version}`, () =>
-      runVitest(nodePath(version), [vitest], ["--project", "neutral", "--project", "node"], { SLUICE_BUILT: "1" }),
+      runVitest(nodePath(version), [vitest], testsOn(version), { SLUICE_BUILT: "1", ...reportsTo(`node${version}`) }),
     ),
   ),
+  {
+    name: "page of compatibility, other versions of Node",
+    run: () => compareNodes(otherNodes.map((version) => join(shown, `node${version}`))),
+  },
   {
     name: "laws of the wire, a million events",
     run: () =>
@@ -42,6 +55,7 @@ const moreSteps: readonly Step[] = [
         SLUICE_MODEL_RUNS: "20000",
       }),
   },
+  { name: "examples that have to be built", run: () => runVitest("node", [vitest], ["--project", "heavy"]) },
   ...(globSync("tests/soak/**/*.test.ts", { cwd: root }).length === 0
     ? []
     : [{ name: "soaks", run: () => runVitest("node", [vitest], ["--project", "soak"]) }]),
@@ -58,8 +72,13 @@ function engine(command: string, name: string, use: Step["run"]): Step {
   return { name, run: step };
 }
 
-function nodePath(version: number): string {
-  return join(root, `tests/node_modules/node${version}/bin/node`);
+function reportsTo(name: string): Record<string, string> {
+  return { SLUICE_COMPATIBILITY: join(shown, name) };
+}
+
+/** All tests; on a Node that cannot run the servers in TypeScript that some of them start, the suites of the adapters. */
+function testsOn(version: number): readonly string[] {
+  return version < 22 ? ["--project", "node", ...suiteFiles()] : ["--project", "neutral", "--project", "node"];
 }
 
 /** Runs vitest on an engine, and counts what its JSON reporter reports. */
@@ -114,7 +133,9 @@ async function testInBun(): Promise<Outcome> {
 
 function smokeOnNode20(): Promise<Outcome> {
   return withPacked(async (folder) => {
-    symlinkSync(join(root, "node_modules/express"), join(folder, "node_modules/express"));
+    for (const framework of ["express", "fastify", "koa"]) {
+      symlinkSync(join(root, "node_modules", framework), join(folder, "node_modules", framework));
+    }
     return one(await run(nodePath(20), ["scripts/smoke-built.mjs", folder]));
   });
 }

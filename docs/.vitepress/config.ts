@@ -39,6 +39,31 @@ export default defineConfig({
         ],
       },
       {
+        text: "Runtimes",
+        items: [
+          page("Bun", "/guide/bun"),
+          page("Deno", "/guide/deno"),
+          page("Cloudflare", "/guide/cloudflare"),
+          page("Vercel's Edge runtime", "/guide/vercel-edge"),
+        ],
+      },
+      {
+        text: "Frameworks",
+        items: [page("Koa", "/guide/koa"), page("Fastify", "/guide/fastify")],
+      },
+      {
+        text: "Frameworks",
+        items: [
+          page("All of them", "/frameworks/"),
+          page("Hono", "/frameworks/hono"),
+          page("h3", "/frameworks/h3"),
+          page("Elysia", "/frameworks/elysia"),
+          page("Next.js", "/frameworks/nextjs"),
+          page("SvelteKit", "/frameworks/sveltekit"),
+          page("NestJS", "/frameworks/nestjs"),
+        ],
+      },
+      {
         text: "Reference",
         items: [
           page("Options", "/reference/options"),

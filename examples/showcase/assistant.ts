@@ -1,12 +1,7 @@
-import { randomUUID } from "node:crypto";
-import { eventStream } from "@sluice/adapter-express";
-import type { ExpressNative } from "@sluice/adapter-express";
 import type { Connection, ServerSentEvent } from "@sluice/core";
-import { json, Router } from "express";
-import type { RequestHandler } from "express";
-import { explainBadBody } from "./bad-body.ts";
-import { whileOpen } from "./facts.ts";
 import type { Facts } from "./facts.ts";
+import { json, readJson, refusal, Refused } from "./mount.ts";
+import type { Route } from "./mount.ts";
 import type { LanguageModel } from "./ngram.ts";
 import { ModelError } from "./openai.ts";
 
@@ -27,19 +22,18 @@ interface Generation {
  * `POST /assistant` with `{ "prompt": "…" }` answers with a stream: `start`, a `token` for each, and `done` or `problem`.
  * `GET /assistant/:id` tells what became of it, so that the page can show that stopping has stopped the server.
  */
-export function assistantRouter(model: LanguageModel, facts: Facts, shutdown: AbortSignal): Router {
+export function assistantRoutes(model: LanguageModel, facts: Facts): readonly Route[] {
   const generations = new Map<string, Generation>();
 
-  async function* answer({ native, signal }: Connection<ExpressNative>): AsyncGenerator<ServerSentEvent> {
-    const { prompt } = native.req.body as { prompt: string };
-    const id = randomUUID();
+  async function* answer(prompt: string, { signal }: Connection): AsyncGenerator<ServerSentEvent> {
+    const id = crypto.randomUUID();
     const generation: Generation = { state: "generating", tokens: 0, startedAt: performance.now() };
     generations.set(id, generation);
     forgetOldest(generations);
     try {
       yield { event: "start", data: { generation: id, model: model.name } };
-      // The signal aborts when the client leaves: the model stops in the middle of a word.
-      for await (const text of model.generate(prompt, AbortSignal.any([signal, shutdown]))) {
+      // The signal aborts when the client leaves, or the server drains: the model stops in the middle of a word.
+      for await (const text of model.generate(prompt, signal)) {
         generation.tokens++;
         facts.tokensGenerated++;
         yield { event: "token", data: { text } };
@@ -47,39 +41,38 @@ export function assistantRouter(model: LanguageModel, facts: Facts, shutdown: Ab
       conclude(generation, "finished");
       yield { event: "done", data: { tokens: generation.tokens, ms: generation.took } };
     } catch (error) {
-      if (signal.aborted || !(error instanceof ModelError || shutdown.aborted)) throw error;
+      if (signal.aborted || !(error instanceof ModelError)) throw error;
       conclude(generation, "failed");
-      const message = error instanceof ModelError ? error.message : "The server is shutting down.";
-      yield { event: "problem", data: { message } };
+      yield { event: "problem", data: { message: error.message } };
     } finally {
       if (generation.state === "generating") conclude(generation, signal.aborted ? "stopped" : "failed");
     }
   }
 
-  const hasRoom: RequestHandler = (_req, res, next) => {
-    const busy = [...generations.values()].filter(({ state }) => state === "generating").length;
-    if (busy < MOST_AT_ONCE) return next();
-    res.status(503).json({ error: `${busy} answers are being written already. Try again in a moment.` });
-  };
-
-  const router = Router();
-  router.post(
-    "/",
-    json({ limit: "16kb" }),
-    explainBadBody,
-    checkPrompt,
-    hasRoom,
-    eventStream((connection) => {
-      whileOpen(facts, connection);
-      return answer(connection);
-    }),
-  );
-  router.get("/:id", (req, res) => {
-    const generation = generations.get(req.params.id);
-    if (generation === undefined) return void res.status(404).json({ error: "There is no such answer." });
-    res.json({ state: generation.state, tokens: generation.tokens, ms: generation.took });
-  });
-  return router;
+  return [
+    {
+      method: "POST",
+      path: "/assistant",
+      options: {},
+      async open({ request }) {
+        const prompt = promptIn(await readJson(request, 16_384));
+        const busy = [...generations.values()].filter(({ state }) => state === "generating").length;
+        if (busy >= MOST_AT_ONCE) {
+          return refusal(503, `${busy} answers are being written already. Try again in a moment.`);
+        }
+        return (connection) => answer(prompt, connection);
+      },
+    },
+    {
+      method: "GET",
+      path: "/assistant/:id",
+      answer({ params }) {
+        const generation = generations.get(params["id"] ?? "");
+        if (generation === undefined) return refusal(404, "There is no such answer.");
+        return json({ state: generation.state, tokens: generation.tokens, ms: generation.took });
+      },
+    },
+  ];
 }
 
 function conclude(generation: Generation, state: Generation["state"]): void {
@@ -94,16 +87,14 @@ function forgetOldest(generations: Map<string, Generation>): void {
   }
 }
 
-const checkPrompt: RequestHandler = (req, res, next) => {
-  const body: unknown = req.body;
+/** @throws {Refused} with 400 where there is none */
+function promptIn(body: unknown): string {
   const prompt = typeof body === "object" && body !== null && "prompt" in body ? body.prompt : undefined;
   if (typeof prompt !== "string" || prompt.trim() === "") {
-    return void res.status(400).json({ error: 'Send JSON with a prompt, such as {"prompt": "What is pride?"}.' });
+    throw new Refused(400, 'Send JSON with a prompt, such as {"prompt": "What is pride?"}.');
   }
   if (prompt.length > LONGEST_PROMPT) {
-    return void res
-      .status(400)
-      .json({ error: `The prompt has ${prompt.length} characters; ${LONGEST_PROMPT} are the most.` });
+    throw new Refused(400, `The prompt has ${prompt.length} characters; ${LONGEST_PROMPT} are the most.`);
   }
-  next();
-};
+  return prompt;
+}

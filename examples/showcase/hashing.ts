@@ -1,8 +1,4 @@
-import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
-import { readdir, stat } from "node:fs/promises";
-import { join, relative, sep } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
+import { wait } from "./wait.ts";
 
 /** What happens in the course of the job, in the order in which it does. */
 export type HashingStep =
@@ -29,80 +25,57 @@ export interface HashingOptions {
   readonly signal: AbortSignal;
 }
 
-const SKIPPED = new Set(["node_modules", ".git", "dist", "coverage"]);
+/** A folder of files, wherever it is kept. */
+export interface Tree {
+  /** The paths of its files, relative to it, and how much there is in all. */
+  list(signal: AbortSignal): Promise<{ readonly paths: readonly string[]; readonly bytes: number }>;
+  /** Undefined for a file that has gone, or may not be read: a repository is alive while it is hashed. */
+  read(path: string): Promise<Uint8Array<ArrayBuffer> | undefined>;
+}
 
 /** So many progress steps at the most, however many files there are: what remembers them needs no other bound. */
 const MOST_STEPS = 300;
 
 /**
- * Hashes every file below `root` with SHA-256. The final digest is that of the list of digests, in the format of
+ * Hashes every file of a tree with SHA-256. The final digest is that of the list of digests, in the format of
  * `sha256sum`, ordered by path.
  */
-export async function* hashTree(root: string, { seconds, signal }: HashingOptions): AsyncGenerator<HashingStep> {
+export async function* hashTree(tree: Tree, { seconds, signal }: HashingOptions): AsyncGenerator<HashingStep> {
   const startedAt = performance.now();
-  const { paths, bytes } = await listFiles(root, signal);
+  const { paths, bytes } = await tree.list(signal);
   const files = paths.length;
   yield { event: "started", data: { files, bytes, seconds } };
 
-  const list = createHash("sha256");
+  let list = "";
   let bytesDone = 0;
   let hashingMs = 0;
   let progress: HashingProgress = { file: "", filesDone: 0, files, bytesDone, bytes, hashingMs, ms: 0 };
-  for (const [index, path] of paths.entries()) {
-    const name = relative(root, path).replaceAll(sep, "/");
+  for (const [index, file] of paths.toSorted((a, b) => (a < b ? -1 : 1)).entries()) {
     const before = performance.now();
-    const hashed = await hashFile(path, signal);
+    const content = await tree.read(file);
+    if (content !== undefined) list += `${await digest(content)}  ./${file}\n`;
     hashingMs += performance.now() - before;
-    if (hashed !== undefined) list.update(`${hashed.digest}  ./${name}\n`);
-    bytesDone += hashed?.bytes ?? 0;
+    bytesDone += content?.length ?? 0;
 
     const filesDone = index + 1;
     await waitUntil(startedAt + (seconds * 1000 * filesDone) / files, signal);
     const ms = Math.round(performance.now() - startedAt);
-    progress = { file: name, filesDone, files, bytesDone, bytes, hashingMs: round(hashingMs), ms };
+    progress = { file, filesDone, files, bytesDone, bytes, hashingMs: round(hashingMs), ms };
     const isDue = Math.floor((filesDone * MOST_STEPS) / files) > Math.floor((index * MOST_STEPS) / files);
     if (isDue) yield { event: "progress", data: progress };
   }
-  yield { event: "finished", data: { ...progress, digest: list.digest("hex") } };
+  yield { event: "finished", data: { ...progress, digest: await digest(new TextEncoder().encode(list)) } };
 }
 
-async function listFiles(root: string, signal: AbortSignal): Promise<{ paths: string[]; bytes: number }> {
-  const paths: string[] = [];
-  let bytes = 0;
-  const folders = [root];
-  for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
-    signal.throwIfAborted();
-    for (const entry of await readdir(folder, { withFileTypes: true })) {
-      const path = join(folder, entry.name);
-      if (entry.isDirectory() && !SKIPPED.has(entry.name)) folders.push(path);
-      if (!entry.isFile()) continue;
-      paths.push(path);
-      bytes += (await stat(path).catch(() => undefined))?.size ?? 0;
-    }
-  }
-  return { paths: paths.toSorted((a, b) => (a < b ? -1 : 1)), bytes };
-}
-
-/** @returns undefined for a file that has gone, or may not be read: a repository is alive while it is hashed */
-async function hashFile(path: string, signal: AbortSignal): Promise<{ digest: string; bytes: number } | undefined> {
-  const hash = createHash("sha256");
-  let bytes = 0;
-  try {
-    for await (const chunk of createReadStream(path, { signal })) {
-      const part = chunk as Buffer;
-      hash.update(part);
-      bytes += part.length;
-    }
-  } catch {
-    signal.throwIfAborted();
-    return undefined;
-  }
-  return { digest: hash.digest("hex"), bytes };
+async function digest(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
+  const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+  return [...hash].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 async function waitUntil(time: number, signal: AbortSignal): Promise<void> {
+  signal.throwIfAborted();
   const left = time - performance.now();
-  if (left > 2) await sleep(left, undefined, { signal });
+  if (left > 2) await wait(left, signal);
 }
 
 function round(ms: number): number {

@@ -1,24 +1,23 @@
-import { randomBytes } from "node:crypto";
-import { EventEmitter, once } from "node:events";
-import { eventStream } from "@sluice/adapter-express";
 import type { ServerSentEvent } from "@sluice/core";
-import { Router } from "express";
-import type { RequestHandler } from "express";
-import { whileOpen } from "./facts.ts";
 import type { Facts } from "./facts.ts";
 import { hashTree } from "./hashing.ts";
+import type { Tree } from "./hashing.ts";
 import type { Lines } from "./lines.ts";
+import type { ServerLog } from "./log.ts";
+import { json, refusal } from "./mount.ts";
+import type { Route, Visit } from "./mount.ts";
 
 const MOST_AT_ONCE = 4;
 const MOST_REMEMBERED = 20;
 
 export interface JobsOptions {
-  /** The folder to hash. */
-  readonly root: string;
+  /** What to hash. */
+  readonly tree: Tree;
   /** How long a job takes about it. */
   readonly seconds: number;
   readonly lines: Lines;
   readonly facts: Facts;
+  readonly log: ServerLog;
   readonly shutdown: AbortSignal;
 }
 
@@ -28,64 +27,70 @@ export interface JobsOptions {
  * A job writes a log and knows nothing of who reads it; a stream is a reader of that log. So it makes no difference to
  * the job when a connection drops, and the next connection goes on where the last event ID says.
  */
-export function jobsRouter({ root, seconds, lines, facts, shutdown }: JobsOptions): Router {
+export function jobsRoutes({ tree, seconds, lines, facts, log, shutdown }: JobsOptions): readonly Route[] {
   const jobs = new Map<string, Job>();
+  const jobOf = ({ params }: Visit): Job | undefined => jobs.get(params["id"] ?? "");
+  const unknown = (): Response => refusal(404, "There is no such job.");
 
-  const start: RequestHandler = (req, res) => {
-    if ([...jobs.values()].filter((job) => !job.isOver).length >= MOST_AT_ONCE) {
-      return void res.status(503).json({ error: `${MOST_AT_ONCE} jobs are running already. Try again in a moment.` });
-    }
-    const id = randomBytes(12).toString("base64url");
-    const job = new Job();
-    jobs.set(id, job);
-    forgetOldest(jobs);
-    void job.run(root, seconds, facts, shutdown);
-    const events = `${req.baseUrl}/${id}/events`;
-    // A program that asks for JSON gets the address; `curl -L` is led straight to the stream.
-    if (req.get("Accept")?.includes("application/json") === true) res.status(201).location(events).json({ id, events });
-    else res.redirect(303, events);
-  };
-
-  const find: RequestHandler<{ id: string }> = (req, res, next) => {
-    const job = jobs.get(req.params.id);
-    if (job === undefined) return void res.status(404).json({ error: "There is no such job." });
-    res.locals["job"] = job;
-    next();
-  };
-
-  const countTurnedAway: RequestHandler<{ id: string }> = (_req, res, next) => {
-    const { connections } = jobOf(res);
-    res.on("finish", () => {
-      if (res.statusCode === 204) connections.turnedAway++;
-    });
-    next();
-  };
-
-  const router = Router();
-  router.post("/", start);
-  router.get("/:id", find, (_req, res) => {
-    const { state, log, connections } = jobOf(res);
-    res.json({ state, events: log.length, connections });
-  });
-  router.get(
-    "/:id/events",
-    find,
-    lines.hold(keyOf),
-    countTurnedAway,
-    eventStream(
-      (connection) => {
-        const job = jobOf(connection.native.res);
-        const { lastEventId, resume, signal } = connection;
-        job.connections.opened++;
-        if (resume === "resumed") job.connections.resumed++;
-        whileOpen(facts, connection);
-        return job.read(lastEventId, signal);
+  return [
+    {
+      method: "POST",
+      path: "/jobs",
+      answer({ request, url }) {
+        if ([...jobs.values()].filter((job) => !job.isOver).length >= MOST_AT_ONCE) {
+          return refusal(503, `${MOST_AT_ONCE} jobs are running already. Try again in a moment.`);
+        }
+        const id = crypto.randomUUID().replaceAll("-", "").slice(0, 16);
+        const job = new Job(log);
+        jobs.set(id, job);
+        forgetOldest(jobs);
+        void job.run(tree, seconds, facts, shutdown);
+        const events = `${url.pathname}/${id}/events`;
+        // A program that asks for JSON gets the address; `curl -L` is led straight to the stream.
+        if (request.headers.get("Accept")?.includes("application/json") !== true) {
+          return new Response(null, { status: 303, headers: { Location: events } });
+        }
+        return json({ id, events }, 201, { Location: events });
       },
-      { retry: 1000 },
-    ),
-  );
-  router.post("/:id/drop", find, (req, res) => void res.json({ dropped: lines.cut(keyOf(req)) }));
-  return router;
+    },
+    {
+      method: "GET",
+      path: "/jobs/:id",
+      answer(visit) {
+        const job = jobOf(visit);
+        return job === undefined
+          ? unknown()
+          : json({ state: job.state, events: job.log.length, connections: job.connections });
+      },
+    },
+    {
+      method: "GET",
+      path: "/jobs/:id/events",
+      options: { retry: 1000 },
+      lineOf,
+      open(visit) {
+        const job = jobOf(visit);
+        if (job === undefined) return unknown();
+        // Sluice answers 204 to who has been told that it is over.
+        if (visit.request.headers.get("Last-Event-ID") === "sluice.end") job.connections.turnedAway++;
+        return ({ lastEventId, resume, signal }) => {
+          job.connections.opened++;
+          if (resume === "resumed") job.connections.resumed++;
+          return job.read(lastEventId, signal);
+        };
+      },
+    },
+    {
+      method: "POST",
+      path: "/jobs/:id/drop",
+      answer: (visit) => (jobOf(visit) === undefined ? unknown() : json({ dropped: lines.cut(lineOf(visit)) })),
+    },
+  ];
+}
+
+/** For who may cut the streams of a job. */
+function lineOf({ params }: Visit): string {
+  return `job ${params["id"]}`;
 }
 
 class Job {
@@ -94,17 +99,23 @@ class Job {
   readonly connections = { opened: 0, resumed: 0, turnedAway: 0 };
   state: "running" | "finished" | "failed" = "running";
 
-  readonly #bell = new EventEmitter().setMaxListeners(0);
+  readonly #serverLog: ServerLog;
+  /** Those that wait for the next event. */
+  #waiting = new Set<() => void>();
+
+  constructor(serverLog: ServerLog) {
+    this.#serverLog = serverLog;
+  }
 
   get isOver(): boolean {
     return this.state !== "running";
   }
 
   /** Never rejects: what goes wrong is an entry of the log. */
-  async run(root: string, seconds: number, facts: Facts, signal: AbortSignal): Promise<void> {
+  async run(tree: Tree, seconds: number, facts: Facts, signal: AbortSignal): Promise<void> {
     let filesDone = 0;
     try {
-      for await (const step of hashTree(root, { seconds, signal })) {
+      for await (const step of hashTree(tree, { seconds, signal })) {
         if (step.event === "progress") {
           facts.filesHashed += step.data.filesDone - filesDone;
           filesDone = step.data.filesDone;
@@ -113,7 +124,7 @@ class Job {
         this.#append(step);
       }
     } catch (error) {
-      if (!signal.aborted) console.error("A job failed:", error);
+      if (!signal.aborted) this.#serverLog.error("a job failed", error);
       this.state = "failed";
       const message = signal.aborted ? "The server is shutting down, and the job with it." : "The job failed.";
       this.#append({ event: "failed", data: { message } });
@@ -123,7 +134,7 @@ class Job {
   /** Yields what came after `lastEventId` and what comes, until the job is over. */
   async *read(lastEventId: string | undefined, signal: AbortSignal): AsyncGenerator<ServerSentEvent> {
     let position = this.#positionOf(lastEventId);
-    for (;;) {
+    while (!signal.aborted) {
       const event = this.log[position];
       if (event !== undefined) {
         position++;
@@ -131,14 +142,27 @@ class Job {
       } else if (this.isOver) {
         return;
       } else {
-        await once(this.#bell, "append", { signal });
+        await this.#next(signal);
       }
     }
   }
 
   #append(event: ServerSentEvent): void {
     this.log.push({ ...event, id: String(this.log.length + 1) });
-    this.#bell.emit("append");
+    for (const ring of this.#waiting) ring();
+  }
+
+  /** Resolves with the next event, or once nobody waits for it any more. */
+  #next(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const ring = (): void => {
+        this.#waiting.delete(ring);
+        signal.removeEventListener("abort", ring);
+        resolve();
+      };
+      this.#waiting.add(ring);
+      signal.addEventListener("abort", ring);
+    });
   }
 
   /** The id comes from the client: anything that is no place in this log means from the start. */
@@ -147,15 +171,6 @@ class Job {
     const position = Number(lastEventId);
     return position <= this.log.length ? position : 0;
   }
-}
-
-/** For who may cut the streams of a job. */
-function keyOf({ params }: { readonly params: { readonly id: string } }): string {
-  return `job ${params.id}`;
-}
-
-function jobOf(res: { readonly locals: Record<string, unknown> }): Job {
-  return res.locals["job"] as Job;
 }
 
 function forgetOldest(jobs: Map<string, Job>): void {

@@ -1,36 +1,31 @@
-import type { Socket } from "node:net";
-import { Router } from "express";
-import type { Request, RequestHandler } from "express";
+import { json } from "./mount.ts";
+import type { PlainRoute, Visit } from "./mount.ts";
 
-/** The TCP connections under the streams that are open, each by a key that only those know who may cut it. */
+/** The connections under the streams that are open, each by a key that only those know who may cut it. */
 export class Lines {
-  readonly #sockets = new Map<string, Set<Socket>>();
+  readonly #cuts = new Map<string, Set<() => void>>();
 
-  /** Remembers the connection under a response until that is over; where there is no key, nobody can cut it. */
-  hold<Parameters>(keyOf: (req: Request<Parameters>) => string | undefined): RequestHandler<Parameters> {
-    return (req, res, next) => {
-      const key = keyOf(req);
-      if (key === undefined) return next();
-      const { socket } = req;
-      const sockets = this.#sockets.get(key) ?? new Set();
-      this.#sockets.set(key, sockets.add(socket));
-      res.on("close", () => {
-        sockets.delete(socket);
-        if (sockets.size === 0 && this.#sockets.get(key) === sockets) this.#sockets.delete(key);
-      });
-      next();
-    };
+  /** Remembers how to cut a connection until it is over; where there is no key, nobody can. */
+  hold(key: string | undefined, cut: () => void, closed: Promise<unknown>): void {
+    if (key === undefined) return;
+    const cuts = this.#cuts.get(key) ?? new Set();
+    this.#cuts.set(key, cuts.add(cut));
+    void closed.then(() => {
+      cuts.delete(cut);
+      if (cuts.size === 0 && this.#cuts.get(key) === cuts) this.#cuts.delete(key);
+    });
   }
 
   /**
-   * Cuts them as rudely as the network can: no last chunk, no FIN, a reset.
+   * Cuts them as rudely as the platform can: on Node with a reset of the TCP connection, elsewhere in the middle of the
+   * body.
    *
    * @returns how many there were
    */
   cut(key: string): number {
-    const sockets = [...(this.#sockets.get(key) ?? [])];
-    for (const socket of sockets) socket.resetAndDestroy();
-    return sockets.length;
+    const cuts = [...(this.#cuts.get(key) ?? [])];
+    for (const cut of cuts) cut();
+    return cuts.length;
   }
 }
 
@@ -39,8 +34,9 @@ export class Lines {
  *
  * @returns undefined for a stream that does not, such as curl's
  */
-export function pageOf({ query }: { readonly query: Request["query"] }): string | undefined {
-  return isPageId(query["page"]) ? query["page"] : undefined;
+export function pageOf({ url }: Visit): string | undefined {
+  const page = url.searchParams.get("page");
+  return isPageId(page) ? page : undefined;
 }
 
 export function isPageId(value: unknown): value is string {
@@ -48,8 +44,10 @@ export function isPageId(value: unknown): value is string {
 }
 
 /** `POST /pages/:page/cut` cuts the connections of one page's streams. */
-export function pagesRouter(lines: Lines): Router {
-  const router = Router();
-  router.post("/:page/cut", (req, res) => void res.json({ cut: lines.cut(req.params.page) }));
-  return router;
+export function pagesRoute(lines: Lines): PlainRoute {
+  return {
+    method: "POST",
+    path: "/pages/:page/cut",
+    answer: ({ params }) => json({ cut: lines.cut(params["page"] ?? "") }),
+  };
 }

@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from "node:timers/promises";
+import { wait } from "./wait.ts";
 
 /** What the assistant asks for words: the model in this file, or an endpoint that speaks OpenAI's protocol. */
 export interface LanguageModel {
@@ -36,7 +36,7 @@ export function trainNgramModel(name: string, text: string, options: NgramOption
       const words = writeWords(book, prompt, temperature, random);
       for (const piece of joinWords(words)) {
         // The time that a larger model would think. A token of many letters takes longer, as it would be several there.
-        await sleep((1000 / tokensPerSecond) * (0.6 + piece.length / 11), undefined, { signal });
+        await wait((1000 / tokensPerSecond) * (0.6 + piece.length / 11), signal);
         yield piece;
       }
     },

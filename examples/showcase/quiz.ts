@@ -1,15 +1,11 @@
-import { setTimeout as sleep } from "node:timers/promises";
-import { eventStream } from "@sluice/adapter-express";
-import type { Channel, Hub, Position } from "@sluice/core";
-import { json, Router } from "express";
-import type { RequestHandler } from "express";
-import { explainBadBody } from "./bad-body.ts";
-import { whileOpen } from "./facts.ts";
+import type { Channel, Position } from "@sluice/core";
 import type { Facts } from "./facts.ts";
 import { isPageId, pageOf } from "./lines.ts";
-import type { Lines } from "./lines.ts";
+import { json, readJson, refusal } from "./mount.ts";
+import type { Route } from "./mount.ts";
 import { QUESTIONS } from "./quiz-questions.ts";
 import type { Question } from "./quiz-questions.ts";
+import { wait } from "./wait.ts";
 
 /** So many pages may answer one question; what is remembered of them is forgotten with it. */
 const MOST_ANSWERS = 5000;
@@ -35,53 +31,39 @@ interface State {
   readonly reveal?: { readonly right: number; readonly why: string };
 }
 
-export interface QuizOptions {
-  readonly hub: Hub;
-  readonly lines: Lines;
-  readonly facts: Facts;
-  /** How long a question is open; the answer is then shown for a quarter of that. */
-  readonly seconds: number;
-  readonly shutdown: AbortSignal;
-}
-
 /**
  * `GET /quiz` answers `{ state, position, now }`, and `GET /quiz/events?lastEventId=<position>` streams on from exactly
  * there; `POST /quiz/answer` takes `{ page, round, choice }`.
- *
- * @returns once the first question has been asked
  */
-export async function quizRouter({ hub, lines, facts, seconds, shutdown }: QuizOptions): Promise<Router> {
-  const quiz = new Quiz(hub.channel("quiz"), shutdown);
-  await quiz.start(seconds * 1000);
-
-  const answer: RequestHandler = async (req, res) => {
-    const given = readAnswer(req.body);
-    if (given === undefined) {
-      return void res.status(400).json({ error: 'Send JSON such as {"page": "<your id>", "round": 1, "choice": 0}.' });
-    }
-    const refusal = await quiz.answer(given);
-    if (refusal !== undefined) return void res.status(refusal.status).json({ error: refusal.error });
-    facts.quizAnswers++;
-    res.status(204).end();
-  };
-
-  const router = Router();
-  router.get("/", (_req, res) => void res.set("Cache-Control", "no-store").json({ ...quiz.told, now: Date.now() }));
-  router.post("/answer", json({ limit: "1kb" }), explainBadBody, answer);
-  router.get(
-    "/events",
-    lines.hold(pageOf),
-    eventStream(
-      (connection) => {
-        whileOpen(facts, connection);
-        quiz.addReader(pageOf(connection.native.req), connection.closed);
+export function quizRoutes(quiz: Quiz, facts: Facts): readonly Route[] {
+  return [
+    { method: "GET", path: "/quiz", answer: () => json({ ...quiz.told, now: Date.now() }) },
+    {
+      method: "POST",
+      path: "/quiz/answer",
+      async answer({ request }) {
+        const given = readAnswer(await readJson(request, 1024));
+        if (given === undefined) {
+          return refusal(400, 'Send JSON such as {"page": "<your id>", "round": 1, "choice": 0}.');
+        }
+        const refused = await quiz.answer(given);
+        if (refused !== undefined) return refusal(refused.status, refused.error);
+        facts.quizAnswers++;
+        return new Response(null, { status: 204 });
+      },
+    },
+    {
+      method: "GET",
+      path: "/quiz/events",
+      // Who comes without a position gets what is so now, and what comes.
+      options: { start: { last: 1 }, retry: [500, 1500] },
+      lineOf: pageOf,
+      open: (visit) => (connection) => {
+        quiz.addReader(pageOf(visit), connection.closed);
         return quiz.channel;
       },
-      // Who comes without a position gets what is so now, and what comes.
-      { start: { last: 1 }, retry: [500, 1500] },
-    ),
-  );
-  return router;
+    },
+  ];
 }
 
 interface Answer {
@@ -102,10 +84,16 @@ interface Refusal {
   readonly error: string;
 }
 
-class Quiz {
+interface Told<Cursor> {
+  readonly state: State;
+  readonly position: Cursor;
+}
+
+/** The game itself: one writer of the channel `quiz`. */
+export class Quiz {
   readonly channel: Channel;
   /** What was published last, and where in the channel that is: one is never changed without the other. */
-  told: { readonly state: State; readonly position: Position } | undefined;
+  told: Told<Position> | undefined;
 
   readonly #shutdown: AbortSignal;
   /** How many streams each page has open: two for a moment, where one broke without a word. */
@@ -121,6 +109,11 @@ class Quiz {
     this.#shutdown = shutdown;
   }
 
+  /**
+   * Resolves once the first question has been asked.
+   *
+   * @param ms how long a question is open; the answer is then shown for a quarter of that
+   */
   async start(ms: number): Promise<void> {
     const questions = endlessly(QUESTIONS);
     await this.#ask(questions.next().value, ms);
@@ -131,9 +124,9 @@ class Quiz {
   async #run(questions: Iterator<Question, never>, ms: number): Promise<void> {
     try {
       for (;;) {
-        await sleep(ms, undefined, { signal: this.#shutdown });
+        await wait(ms, this.#shutdown);
         await this.#reveal(ms / 4);
-        await sleep(ms / 4, undefined, { signal: this.#shutdown });
+        await wait(ms / 4, this.#shutdown);
         await this.#ask(questions.next().value, ms);
       }
     } catch (error) {
@@ -167,6 +160,19 @@ class Quiz {
     this.#answers.set(page, choice);
     await this.#tell("tally");
     return undefined;
+  }
+
+  /** The state, and where some cursor is while nothing is being published: exactly behind it. */
+  snapshot(cursor: () => Promise<string>): Promise<Told<string>> {
+    const taken = this.#publishing.then(async () => ({
+      state: (this.told as Told<Position>).state,
+      position: await cursor(),
+    }));
+    this.#publishing = taken.then(
+      () => {},
+      () => {},
+    );
+    return taken;
   }
 
   /** A page takes part while it has a stream open; a reader that is no page only looks on. */

@@ -1,15 +1,21 @@
 import { startAssistant } from "./assistant.js";
 import { startConnections } from "./connections.js";
 import { startJob } from "./job.js";
+import { createLive } from "./live.js";
+import { startLog } from "./log.js";
 import { startMachine } from "./machine.js";
-import { byId } from "./page.js";
+import { startMarket } from "./market.js";
+import { byId, show } from "./page.js";
 import { startQuiz } from "./quiz.js";
 
-const journal = startConnections();
-startQuiz(journal);
-startMachine(journal);
+const live = createLive(startConnections());
+const takeSnapshot = startQuiz(live);
+startMachine(live, startMarket());
+startLog(live);
+live.start(takeSnapshot);
 startAssistant();
 startJob();
+void fetch("/about").then(async (response) => show("platform", (await response.json()).platform));
 
 for (const button of document.querySelectorAll("[data-copy]")) {
   button.addEventListener("click", async () => {

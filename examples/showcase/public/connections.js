@@ -1,4 +1,4 @@
-import { PAGE } from "./channel.js";
+import { PAGE } from "./live.js";
 import { createJournal } from "./journal.js";
 import { byId } from "./page.js";
 

@@ -1,4 +1,3 @@
-import { followChannel } from "./channel.js";
 import { createChart } from "./chart.js";
 import { showFacts } from "./facts.js";
 import { duration, show, tell } from "./page.js";
@@ -10,7 +9,7 @@ const USUAL = "A sample each second, while anybody reads.";
 const UNUSUAL = 30;
 
 /** Panel two: the machine that serves this page, second by second. */
-export function startMachine(journal) {
+export function startMachine(live, onFacts) {
   const chart = createChart("machine-chart", "machine-legend");
   show("machine-curl", `curl -N ${location.origin}/machine/events`);
 
@@ -21,15 +20,15 @@ export function startMachine(journal) {
     tell(STATUS, tone, words);
   };
 
-  followChannel({
+  live.follow({
     name: "machine",
-    path: "/machine/events",
     types: ["sample"],
-    journal,
+    from: "with what the server has",
     receive: (_type, sample) => {
       chart.add(sample);
       showFigures(sample);
       showFacts(sample.facts);
+      onFacts(sample.facts);
       if (left > 0 && --left === 0) tell(STATUS, "live", USUAL);
       const { rested } = sample;
       if (rested !== undefined) {

@@ -1,10 +1,10 @@
-import { followChannel, PAGE } from "./channel.js";
+import { PAGE } from "./live.js";
 import { byId, count, show, tell } from "./page.js";
 
 const STATUS = "quiz-status";
 
 /** Panel one: what all pages see of the quiz at once, and this page's part in it. */
-export function startQuiz(journal) {
+export function startQuiz(live) {
   const list = byId("quiz-choices");
   const score = { answered: 0, right: 0 };
   let state;
@@ -15,18 +15,10 @@ export function startQuiz(journal) {
   show("quiz-curl", `curl -N ${location.origin}/quiz/events`);
   setInterval(showTime, 200);
 
-  followChannel({
+  const channel = live.follow({
     name: "quiz",
-    path: "/quiz/events",
     types: ["question", "tally", "reveal", "pages"],
-    journal,
-    async snapshot() {
-      const response = await fetch("/quiz");
-      const { state: now, position, now: clock } = await response.json();
-      ahead = clock - Date.now();
-      apply(now);
-      return { position, n: now.n };
-    },
+    from: "with a fresh snapshot",
     receive: (_type, data) => apply(data),
     onBreak: () => (state = undefined),
     onState: (tone) => byId("quiz").classList.toggle("is-stale", tone === "bad"),
@@ -123,4 +115,11 @@ export function startQuiz(journal) {
       state.reveal === undefined ? `${Math.ceil(left / 1000)} s` : `next in ${Math.ceil(left / 1000)} s`,
     );
   }
+
+  /** Takes a snapshot: the state, and what the server's clock says. */
+  return ({ state: now, now: clock }) => {
+    ahead = clock - Date.now();
+    channel.startBehind(now.n);
+    apply(now);
+  };
 }

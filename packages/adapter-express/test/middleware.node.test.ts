@@ -8,7 +8,9 @@ import type { StartedServer } from "@sluice/testkit";
 import compression from "compression";
 import cors from "cors";
 import express5 from "express";
+import session from "express-session";
 import express4 from "express4";
+import morgan from "morgan";
 import { describe, expect, onTestFinished, test } from "vitest";
 
 async function serve(app: express5.Express): Promise<StartedServer> {
@@ -102,6 +104,94 @@ describe.each([
     const client = await openStream((await serve(app)).url, { headers: { Accept: "text/html" } });
     await client.ended;
     expect([client.status, client.text]).toEqual([503, "no page"]);
+  });
+
+  test("a session is there for the source, its cookie goes out, and what the source changes is kept", async () => {
+    const app = express();
+    app.use(session({ secret: "of a test", resave: false, saveUninitialized: true }));
+    app.get(
+      "/",
+      eventStream(async function* ({ native: { req } }) {
+        const visits = (req.session as { visits?: number }).visits ?? 0;
+        Object.assign(req.session, { visits: visits + 1 });
+        yield { data: { visits } };
+        await new Promise((resolve) => setTimeout(resolve, 50));
+        yield { data: "later" };
+      }),
+    );
+    const { url } = await serve(app);
+    const first = await openStream(url);
+    expect(await first.ended).toBe("complete");
+    const [cookie = ""] = [first.headers["set-cookie"]].flat();
+    const second = await openStream(url, { headers: { Cookie: cookie.split(";")[0] } });
+    expect(await second.ended).toBe("complete");
+    expect([first, second].map(({ events }) => events.map(({ data }) => data).slice(0, 2))).toEqual([
+      ['{"visits":0}', "later"],
+      ['{"visits":1}', "later"],
+    ]);
+  });
+
+  test("a logger writes one line for each stream, when it has ended", async () => {
+    const lines: string[] = [];
+    const app = express();
+    app.use(morgan(":method :url :status", { stream: { write: (line) => lines.push(line.trim()) } }));
+    app.get(
+      "/",
+      eventStream(async function* ({ signal }) {
+        yield { data: "ready" };
+        await new Promise((resolve) => signal.addEventListener("abort", resolve));
+      }),
+    );
+    app.get(
+      "/forbidden",
+      eventStream(() => [], { authorize: () => false }),
+    );
+    const { url } = await serve(app);
+    await (
+      await openStream(`${url}/forbidden`)
+    ).ended;
+    const client = await openStream(url);
+    await client.until(({ events }) => events.length === 1);
+    expect(lines).toEqual(["GET /forbidden 403"]);
+    client.leave();
+    await expect.poll(() => lines).toEqual(["GET /forbidden 403", "GET / 200"]);
+  });
+
+  test("a request timeout ends no stream that is open, and answers while authorize makes up its mind", async () => {
+    let calls = 0;
+    const errors: unknown[] = [];
+    let decide = (): void => {};
+    const app = express();
+    app.use((_req, res, next) => {
+      res.setTimeout(200, () => {
+        if (res.headersSent) res.destroy();
+        else res.status(503).end("too slow");
+      });
+      next();
+    });
+    app.get(
+      "/quiet",
+      eventStream(async () => {
+        await new Promise((resolve) => setTimeout(resolve, 700));
+      }),
+    );
+    app.get(
+      "/slow",
+      eventStream(() => void calls++, {
+        authorize: () =>
+          new Promise((resolve) => {
+            decide = resolve;
+          }),
+        onError: (error) => errors.push(error),
+      }),
+    );
+    const { url } = await serve(app);
+    const quiet = await openStream(`${url}/quiet`);
+    const slow = await openStream(`${url}/slow`);
+    expect([slow.status, await slow.ended, slow.text]).toEqual([503, "complete", "too slow"]);
+    decide();
+    expect([await quiet.ended, quiet.events.at(-1)?.event]).toEqual(["complete", "sluice.end"]);
+    expect([calls, errors]).toEqual([0, []]);
   });
 
   test("compression, which no-transform keeps out, is let in by Cache-Control, and delays no event", async () => {

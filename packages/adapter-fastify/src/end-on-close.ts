@@ -36,6 +36,7 @@ function openOn(server: Server): Map<Writer, NodeResponse> {
 }
 
 function end(server: Server, res: NodeResponse, writer: Writer): void {
+  // Node does this by itself from version 24 on.
   if ("stream" in res) res.stream.session?.close();
   // The server has looked for idle connections already, and would wait for this one until its keep-alive has timed out.
   else res.once("close", () => setImmediate(() => (server as HttpServer).closeIdleConnections?.()));

@@ -71,10 +71,7 @@ async function respond<Native>(
   reply: FastifyReply,
 ): Promise<void> {
   const answer = await openBody(responder, exchange, reply.raw);
-  if (answer === undefined) {
-    reply.hijack(); // nobody is left to answer
-    return;
-  }
+  if (answer === undefined) return; // nobody is left to answer
   if (answer.body !== undefined) endOnClose(reply.server.server, reply.raw, answer.writer);
   send(reply, answer);
 }

@@ -3,6 +3,7 @@ import fastifyCompress from "@fastify/compress";
 import fastifyCookie from "@fastify/cookie";
 import fastifyCors from "@fastify/cors";
 import { eventStream } from "@sluice/adapter-fastify";
+import type { FastifyHandler, FastifyNative } from "@sluice/adapter-fastify";
 import { adapterSuite, createFixtures, selfSigned } from "@sluice/testkit";
 import type { StartedServer } from "@sluice/testkit";
 import { fastify } from "fastify";
@@ -17,7 +18,7 @@ async function start(
   app: FastifyInstance,
   inFront: (app: FastifyInstance) => Promise<void> = async () => {},
 ): Promise<StartedServer> {
-  const { handlerFor, paths } = createFixtures(
+  const { handlerFor, paths } = createFixtures<FastifyNative, FastifyHandler>(
     eventStream,
     ({ reply }, json) => reply.type("application/json").send(json),
     {
@@ -26,7 +27,8 @@ async function start(
     },
   );
   await inFront(app);
-  for (const url of paths) app.route({ method: ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"], url, handler: handlerFor(url) as never });
+  const method = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"];
+  for (const url of paths) app.route({ method, url, handler: (...args) => handlerFor(url)?.(...args) });
   await app.listen({ host: "127.0.0.1", port: 0 });
   const { port } = app.server.address() as AddressInfo;
   const isHttp2 = app.initialConfig.http2 === true;
@@ -52,7 +54,8 @@ async function everything(app: FastifyInstance): Promise<void> {
   });
 }
 
-describe("Fastify 5", () => adapterSuite(() => start(fastify({ connectionTimeout: idleLimit })), {}, { platform: "Fastify 5", framework: true }));
+describe("Fastify 5", () =>
+  adapterSuite(() => start(fastify({ connectionTimeout: idleLimit })), {}, { platform: "Fastify 5", framework: true }));
 
 describe("Fastify 5 behind CORS, compression, cookies and a clock", () =>
   adapterSuite(() => start(fastify({ connectionTimeout: idleLimit }), everything), {}, { framework: true }));
@@ -66,7 +69,11 @@ describe("Fastify 5 over HTTP/2", () =>
 
 describe("Fastify 5 over HTTP/2 and TLS, behind CORS, compression, cookies and a clock", () =>
   adapterSuite(
-    () => start(fastify({ http2: true, https: selfSigned(), connectionTimeout: idleLimit }) as unknown as FastifyInstance, everything),
+    () =>
+      start(
+        fastify({ http2: true, https: selfSigned(), connectionTimeout: idleLimit }) as unknown as FastifyInstance,
+        everything,
+      ),
     {},
     { framework: true, http2: true },
   ));

@@ -50,8 +50,9 @@ export function eventStream<State = DefaultState, Context = DefaultContext>(
     if (responder.passesOn(exchange.headers)) return responder.otherwise(native);
     forgiveLeaving(ctx);
     const answer = await openBody(responder, exchange, ctx.res);
+    // Else nobody is left to answer.
     if (answer !== undefined) give(ctx, answer);
-    else ctx.respond = false; // nobody is left to answer
+    return undefined;
   };
 }
 
@@ -74,9 +75,11 @@ const LEAVING = ["ECONNRESET", "EPIPE", "ERR_STREAM_PREMATURE_CLOSE"];
 /** Koa would tell the app's `error` event of every client that leaves, which is how event streams end. */
 function forgiveLeaving(ctx: ParameterizedContext): void {
   const { onerror } = ctx;
-  ctx.onerror = (error) => {
-    const cannotAnswer = ctx.headerSent || !ctx.writable;
-    if (cannotAnswer && LEAVING.includes((error as NodeJS.ErrnoException | null)?.code ?? "")) return;
-    onerror.call(ctx, error);
-  };
+  Object.assign(ctx, {
+    onerror(error: NodeJS.ErrnoException | null) {
+      const cannotAnswer = ctx.headerSent || !ctx.writable;
+      if (cannotAnswer && LEAVING.includes(error?.code ?? "")) return;
+      onerror.call(ctx, error as Error);
+    },
+  });
 }

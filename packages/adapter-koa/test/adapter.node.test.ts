@@ -3,6 +3,7 @@ import http2 from "node:http2";
 import { bodyParser } from "@koa/bodyparser";
 import cors from "@koa/cors";
 import { eventStream } from "@sluice/adapter-koa";
+import type { KoaNative } from "@sluice/adapter-koa";
 import { adapterSuite, createFixtures, serveNode } from "@sluice/testkit";
 import type { StartedServer } from "@sluice/testkit";
 import Koa3 from "koa";
@@ -20,7 +21,7 @@ async function serve(app: Koa3): Promise<StartedServer> {
 
 /** The fixtures on an app, behind what apps have in front of their routes. */
 function appOf(Koa: typeof Koa3, inFront: (app: Koa3) => void = () => {}): Koa3 {
-  const { handlerFor } = createFixtures(
+  const { handlerFor } = createFixtures<KoaNative, Koa3.Middleware>(
     eventStream,
     ({ ctx }, json) => {
       ctx.type = "json";

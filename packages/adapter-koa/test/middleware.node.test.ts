@@ -1,6 +1,8 @@
 import { once } from "node:events";
 import http from "node:http";
 import type { IncomingMessage } from "node:http";
+import { Transform } from "node:stream";
+import type { Readable } from "node:stream";
 import { constants, createGunzip } from "node:zlib";
 import { bodyParser } from "@koa/bodyparser";
 import cors from "@koa/cors";
@@ -133,7 +135,7 @@ describe.each([
     app.use(
       eventStream(async function* ({ native: { ctx }, signal, closed }) {
         void closed.then((why) => (reason = why));
-        yield { data: ctx["request"].body as unknown };
+        yield { data: ctx["request"].body };
         yield* untilItLeaves({ signal });
       }),
     );
@@ -176,6 +178,37 @@ describe.each([
     const client = await openStream(await serve(app));
     await client.ended;
     expect(client.text).toBe('{"error":"not for you"}');
+  });
+
+  test("a middleware that listens to the body, or pipes it through something, gets every byte", async () => {
+    const heard: string[] = [];
+    const app = new Koa();
+    app.use(async (ctx, next) => {
+      await next();
+      const body = ctx.body as Readable;
+      if (ctx.path === "/shout") {
+        ctx.body = body.pipe(
+          new Transform({ transform: (chunk, _encoding, done) => done(null, String(chunk).toUpperCase()) }),
+        );
+      } else body.on("data", (chunk: Buffer) => heard.push(chunk.toString()));
+    });
+    app.use(
+      eventStream(async function* () {
+        for (let step = 1; step <= 100; step++) {
+          yield { data: `step ${step}` };
+          if (step % 10 === 0) await new Promise((resolve) => setImmediate(resolve));
+        }
+      }),
+    );
+    const url = await serve(app);
+    const steps = Array.from({ length: 100 }, (_unused, index) => `step ${index + 1}`);
+    const shout = await openStream(`${url}/shout`);
+    expect(await shout.ended).toBe("complete");
+    expect(shout.text.match(/STEP \d+/g)).toEqual(steps.map((step) => step.toUpperCase()));
+    const plain = await openStream(`${url}/plain`);
+    expect(await plain.ended).toBe("complete");
+    expect(plain.events.map(({ data }) => data)).toEqual([...steps, "{}"]);
+    expect(heard.join("")).toBe(plain.text);
   });
 
   test("an error of a middleware on the way back is answered as any, and the source is stopped", async () => {

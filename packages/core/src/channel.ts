@@ -174,7 +174,8 @@ export class LogGroup extends Readable implements ChannelGroup {
   }
 
   get maxCursorLength(): number {
-    return this.names.length * (CURSOR_LENGTH + "abcde:,".length);
+    // A client may come from more channels than there are now.
+    return MAX_CHANNELS * (CURSOR_LENGTH + "abcde:,".length);
   }
 
   async position(): Promise<string> {
@@ -182,12 +183,15 @@ export class LogGroup extends Readable implements ChannelGroup {
   }
 
   open(start: Start, cursor: string | undefined, view: View): Reading {
-    const given = cursor ?? (typeof start === "string" && start.includes(":") ? start : undefined);
+    const startsAtCursor = typeof start === "string" && start.includes(":");
+    const given = cursor ?? (startsAtCursor ? start : undefined);
     const positions = given === undefined ? undefined : (parseCompositeCursor(given) ?? "unknown");
     // A channel that the cursor does not name is new to this client.
-    const from = this.#keys.map((key) => (positions === "unknown" ? NO_CURSOR : (positions?.get(key) ?? start)));
+    const anew = startsAtCursor ? "tail" : start;
+    const from = this.#keys.map((key) => (positions === "unknown" ? NO_CURSOR : (positions?.get(key) ?? anew)));
     const members = this.names.map((name, i) => this.#context.open(name, from[i] as Start, view));
-    return new GroupReader(this.#keys, members);
+    const known = from.map((place) => (typeof place === "string" && isPosition(place) ? place : undefined));
+    return new GroupReader(this.#keys, members, known);
   }
 }
 

@@ -88,8 +88,8 @@ export class LiveConnection<Native> implements Connection<Native>, Member, Write
   /** What brings it a channel's events. */
   #flow: Flow<Native> | undefined = undefined;
   /** When it has to end and when to ask for its authorisation again, in the time of `performance.now()`. */
-  #endsAt = Infinity;
-  #endsFor: "max-age" | "expired" = "max-age";
+  #agesAt = Infinity;
+  #expiresAt = Infinity;
   #revalidateAt = Infinity;
   #revalidate: (() => Promise<number | undefined>) | undefined = undefined;
   /** The last error that was reported. */
@@ -222,13 +222,14 @@ export class LiveConnection<Native> implements Connection<Native>, Member, Write
   /** Lets a channel's events come. */
   attach(flow: Flow<Native>): void {
     this.#flow = flow;
-    if (this.reason === undefined) flow.start();
+    if (this.reason === undefined && !this.isStopped) flow.start();
     else flow.stop();
   }
 
   /** Sends segments of a channel, which are encoded already. */
   deliver(batch: Batch): void {
-    if (this.#writer.push(batch.bytes) === undefined) this.#crowd?.delivered(this, batch);
+    const refusal = this.#writer.push(batch.bytes);
+    if (refusal === undefined && this.reason === undefined) this.#crowd?.delivered(this, batch);
   }
 
   /** What the client says that it has got, where it may be as long as this. */
@@ -271,7 +272,7 @@ export class LiveConnection<Native> implements Connection<Native>, Member, Write
    */
   startAging(expiresAt: number, revalidate: (() => Promise<number | undefined>) | undefined): void {
     const { maxAge } = this.#settings;
-    if (maxAge !== false) this.#endsAt = performance.now() + maxAge * (1 - Math.random() / 10);
+    if (maxAge !== false) this.#agesAt = performance.now() + maxAge * (1 - Math.random() / 10);
     this.#expire(expiresAt);
     this.#revalidate = revalidate;
     this.#revalidateLater();
@@ -281,8 +282,7 @@ export class LiveConnection<Native> implements Connection<Native>, Member, Write
   tick(now: number): number {
     if (now >= this.#revalidateAt - 1) void this.#askAgain();
     if (now >= this.#endsAt - 1) {
-      this.#endsAt = Infinity;
-      this.sayGoodbye(this.#endsFor);
+      this.sayGoodbye(this.#expiresAt < this.#agesAt ? "expired" : "max-age");
     }
     return Math.min(this.#writer.tick(now), this.#endsAt, this.#revalidateAt);
   }
@@ -328,17 +328,17 @@ export class LiveConnection<Native> implements Connection<Native>, Member, Write
   #stop(reason: CloseReason): void {
     if (this.isStopped) return;
     this.#stopped = reason;
-    this.#endsAt = this.#revalidateAt = Infinity;
+    this.#agesAt = this.#expiresAt = this.#revalidateAt = Infinity;
     this.#flow?.stop();
     this.#over?.abort(connectionClosed(reason));
   }
 
-  /** An expiry counts where it comes before the maximum age. */
+  get #endsAt(): number {
+    return Math.min(this.#agesAt, this.#expiresAt);
+  }
+
   #expire(expiresAt: number): void {
-    const at = performance.now() + expiresAt - Date.now();
-    if (at >= this.#endsAt) return;
-    this.#endsAt = at;
-    this.#endsFor = "expired";
+    this.#expiresAt = performance.now() + expiresAt - Date.now();
   }
 
   #revalidateLater(): void {

@@ -31,13 +31,12 @@ export interface CrowdOptions {
 export class Crowd {
   readonly tick: Tick = new Tick();
   readonly options: CrowdOptions;
-  isDraining = false;
 
   /** Each with its key, where it has one, and when it was opened. */
   readonly #members = new Map<Member, { readonly key: string | undefined; readonly openedAt: number }>();
   readonly #perKey = new Map<string, number>();
-  /** Resolves the drain, once all have left. */
-  #onEmpty: (() => void) | undefined = undefined;
+  /** From the first drain on; aborts once all have left. */
+  #draining: AbortController | undefined = undefined;
 
   #opened = 0;
   readonly #closed: Partial<Record<CloseReason, number>> = {};
@@ -50,6 +49,10 @@ export class Crowd {
 
   constructor(options: CrowdOptions) {
     this.options = options;
+  }
+
+  get isDraining(): boolean {
+    return this.#draining !== undefined;
   }
 
   /** @returns why it must not enter */
@@ -90,7 +93,7 @@ export class Crowd {
     if (observer.closed !== undefined) {
       callGuarded(() => observer.closed?.({ connection, reason, age: performance.now() - openedAt }));
     }
-    if (this.#members.size === 0) this.#onEmpty?.();
+    if (this.#members.size === 0) this.#draining?.abort();
   }
 
   published(channel: string, events: number): void {
@@ -140,18 +143,18 @@ export class Crowd {
    * cut off.
    */
   async drain(within: number): Promise<void> {
-    this.isDraining = true;
+    const { signal } = (this.#draining ??= new AbortController());
+    if (this.#members.size === 0) return;
     const startedAt = performance.now();
     const waiting = shuffled([...this.#members.keys()]);
     const each = within / (waiting.length + 1);
-    const never = new AbortController().signal;
-    for (let said = 0; said < waiting.length;) {
+    for (let said = 0; said < waiting.length && !signal.aborted;) {
       // As many as are due; a timer is late at times.
       const due = Math.min(waiting.length, Math.ceil((performance.now() - startedAt) / each));
       for (; said < due; said++) waiting[said]?.sayGoodbye("drained");
-      await sleep(Math.max(GOODBYES, startedAt + (said + 1) * each - performance.now()), never);
+      await sleep(Math.max(GOODBYES, startedAt + (said + 1) * each - performance.now()), signal);
     }
-    await this.#untilEmpty(startedAt + within - performance.now());
+    await sleep(Math.max(0, startedAt + within - performance.now()), signal);
     for (const member of this.#members.keys()) member.abort("drained");
   }
 
@@ -172,13 +175,6 @@ export class Crowd {
       replayedEvents: this.#replayedEvents,
       gaps: this.#gaps,
     };
-  }
-
-  async #untilEmpty(within: number): Promise<void> {
-    if (this.#members.size === 0) return;
-    const empty = new AbortController();
-    this.#onEmpty = () => empty.abort();
-    await sleep(Math.max(0, within), empty.signal);
   }
 }
 

@@ -37,13 +37,23 @@ export function eventStream(
   return (request) => respondWithStream(responder, request, { request }, { signal: request.signal }).response;
 }
 
+/** What a platform tells, and wants to be told, beside the body of its `Response`. */
+export interface StreamingOptions {
+  /** Aborts when the client has gone, where the platform says so before it cancels the body. */
+  readonly signal?: AbortSignal | undefined;
+  /** Called before the response ends cleanly, while the platform still knows its connection. */
+  readonly onEnd?: (() => void) | undefined;
+  /** Called when the body has been broken off, for platforms that keep the connection all the same. */
+  readonly onAbort?: (() => void) | undefined;
+}
+
 /** A `Response` on its way. */
 export interface StreamingResponse {
   /** What the platform waits for. Rejects only where `otherwise` does. */
   readonly response: Promise<Response>;
-  /** The connection's, for what the platform tells and wants to know beside the body; none where there is no connection. */
-  readonly writer: Pick<Writer, "closed" | "gone"> | undefined;
-  /** As the writer's: resolves when the connection is over and its source has stopped. Never rejects. */
+  /** The connection's, for what the platform tells otherwise than by `signal`; none where there is no connection. */
+  readonly writer: Pick<Writer, "gone"> | undefined;
+  /** Resolves when the connection is over and its source has stopped. Never rejects. */
   readonly done: Promise<void>;
 }
 
@@ -51,7 +61,6 @@ export interface StreamingResponse {
  * Answers one `Request` with a responder: for adapters of platforms that take a `Response`.
  *
  * @param native what the source finds in `connection.native`
- * @param options `signal`: aborts when the client has gone, where the platform tells more than the body's `cancel` does
  *
  * @example
  * ```ts
@@ -68,12 +77,13 @@ export function respondWithStream<Native>(
   responder: Responder<Native>,
   request: Request,
   native: Native,
-  { signal }: { readonly signal?: AbortSignal | undefined } = {},
+  options: StreamingOptions = {},
 ): StreamingResponse {
   const { method, headers } = request;
+  const { signal } = options;
   if (responder.passesOn(headers)) return answered(passOn(responder, native));
   if (signal?.aborted === true) return answered(Promise.resolve(goneResponse()));
-  const sink = new ResponseSink(method);
+  const sink = new ResponseSink(method, options);
   const writer = responder.respond({ method, url: new URL(request.url), headers, native }, sink);
   sink.connect(writer);
   const gone = (): void => writer.gone();
@@ -99,12 +109,14 @@ class ResponseSink implements Sink {
   buffered = 0;
 
   readonly #method: string;
+  readonly #options: StreamingOptions;
   #respond!: (response: Response) => void;
   #controller!: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>;
   #writer: Writer | undefined = undefined;
 
-  constructor(method: string) {
+  constructor(method: string, options: StreamingOptions) {
     this.#method = method;
+    this.#options = options;
     this.response = new Promise((resolve) => {
       this.#respond = resolve;
     });
@@ -128,11 +140,13 @@ class ResponseSink implements Sink {
   }
 
   end(): void {
+    this.#options.onEnd?.();
     this.#controller?.close();
   }
 
   abort(): void {
     this.#controller?.error(new Error("The event stream was broken off"));
+    this.#options.onAbort?.();
   }
 
   // highWaterMark 0: pull() is called only while the runtime waits for bytes. Never `type: "bytes"`, which detaches

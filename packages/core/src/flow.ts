@@ -51,7 +51,7 @@ export class Flow<Native> {
     this.go();
     const { openTimeout } = this.#settings;
     if (!this.#hasBegun && !this.#hasEnded && openTimeout !== false) {
-      this.#stopTimer = startTimer(openTimeout, () => this.#fail(notOpened(openTimeout)));
+      this.#stopTimer = startTimer(openTimeout, () => this.#openLate(openTimeout));
     }
   }
 
@@ -88,7 +88,7 @@ export class Flow<Native> {
   }
 
   #write(batch: Batch): void {
-    if (!this.#hasBegun) this.#begin(batch);
+    if (!this.#hasBegun) this.#begin(batch.hasGap);
     this.#connection.deliver(batch);
     const { item, position } = batch.last as NonNullable<Batch["last"]>;
     this.#toldPosition = position;
@@ -101,11 +101,18 @@ export class Flow<Native> {
   }
 
   /** The headers tell how the resume went, so they wait for what comes first. */
-  #begin(batch: Batch): void {
+  #begin(hasGap: boolean): void {
     this.#hasBegun = true;
     this.#stopTimer?.();
     const isFresh = this.#connection.resume === "fresh";
-    void this.#connection.greet(batch.hasGap ? "gap" : isFresh ? "fresh" : "resumed");
+    void this.#connection.greet(hasGap ? "gap" : isFresh ? "fresh" : "resumed");
+  }
+
+  /** It may take long until there is something that the client may see. */
+  #openLate(openTimeout: number): void {
+    const { outcome } = this.#reading;
+    if (outcome === undefined) this.#fail(notOpened(openTimeout));
+    else this.#begin(outcome === "gap");
   }
 
   #end(end: FlowEnd): void {

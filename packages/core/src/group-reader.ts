@@ -16,15 +16,19 @@ export class GroupReader implements Reading {
   readonly #positions: Position[];
   /** What each had to say first, until all have; the client is told how the resume went, and that is the resume of all. */
   #first: (Batch | undefined)[] | undefined;
-  readonly #live = new Set<number>();
+  /** Who has told all that was stored: live, or at the end. */
+  readonly #caughtUp = new Set<number>();
   readonly #ended = new Set<number>();
   #turn = 0;
 
-  /** @param keys of the members, as they appear in cursors */
-  constructor(keys: readonly string[], members: readonly Reading[]) {
+  /**
+   * @param keys of the members, as they appear in cursors
+   * @param positions where each has been told to begin, as far as that is known
+   */
+  constructor(keys: readonly string[], members: readonly Reading[], positions: readonly (Position | undefined)[]) {
     this.#keys = keys;
     this.#members = members;
-    this.#positions = members.map(() => "origin");
+    this.#positions = positions.map((position) => position ?? "origin");
     this.#first = members.map(() => undefined);
     for (const member of members) member.onReady = () => this.onReady();
   }
@@ -43,6 +47,12 @@ export class GroupReader implements Reading {
 
   get isOver(): boolean {
     return this.#members.some((member) => member.isOver);
+  }
+
+  get outcome(): Reading["outcome"] {
+    const firsts = this.#first ?? [];
+    if (!this.#members.every(({ outcome }, i) => firsts[i] !== undefined || outcome !== undefined)) return undefined;
+    return firsts.some((batch) => batch?.hasGap) ? "gap" : "resumed";
   }
 
   take(maxBytes: number): Batch | undefined {
@@ -71,8 +81,12 @@ export class GroupReader implements Reading {
     if (first.some((batch) => batch === undefined)) return undefined;
     this.#first = undefined;
     const batches = first as Batch[];
-    // The cursor of the first event has the place where each of the others begins.
-    batches.forEach(({ from }, i) => (this.#positions[i] = from));
+    // The cursor of the first event has the place where each of the others begins. Where that is behind a gap, it has the
+    // place before it: who comes back between the two has yet to be told.
+    batches.forEach(({ from, segments }, i) => {
+      const item = segments[0]?.item;
+      if (item?.type !== "gap" || item.reason === "skipped") this.#positions[i] = from;
+    });
     const segments = batches.flatMap((batch, i) => this.#asOwn(i, batch));
     this.#members.forEach((_, i) => this.#moveOn(i));
     const isReplay = batches.some((batch) => batch.isReplay);
@@ -90,16 +104,16 @@ export class GroupReader implements Reading {
     for (const segment of segments) {
       const { item, position } = segment;
       this.#positions[i] = position;
-      if (item.type === "live") this.#live.add(i);
-      if (item.type === "end") this.#ended.add(i);
       const cursor = this.position;
       if (item.type === "event" || item.type === "gap") {
         own.push(withId(segment, { ...item, id: cursor }, cursor));
-      } else if (item.type === "live" && this.#live.size === this.#members.length) {
-        own.push(liveSegment(cursor));
-      } else if (item.type === "end" && this.#ended.size === this.#members.length) {
-        own.push(endSegment(cursor));
+        continue;
       }
+      const isNews = !this.#caughtUp.has(i);
+      this.#caughtUp.add(i);
+      if (item.type === "end") this.#ended.add(i);
+      if (this.#ended.size === this.#members.length) own.push(endSegment(cursor));
+      else if (isNews && this.#caughtUp.size === this.#members.length) own.push(liveSegment(cursor));
     }
     return own;
   }

@@ -10,7 +10,7 @@ export { decodeEventStream, EventDecoderStream } from "./decode-stream.ts";
 export type { DecodeEventStreamOptions, EventStreamBody } from "./decode-stream.ts";
 
 export { eventStream, respondWithStream } from "./event-stream.ts";
-export type { FetchNative, StreamingResponse } from "./event-stream.ts";
+export type { FetchNative, StreamingOptions, StreamingResponse } from "./event-stream.ts";
 export type { EventSequence, Source, SourceFunction } from "./source.ts";
 export type { Connection, Exchange } from "./connection.ts";
 export type { Resume } from "./request.ts";

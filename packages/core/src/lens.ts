@@ -46,11 +46,13 @@ export class Lens {
    * @param later what follows the segments, as far as it is at hand
    */
   look(waiting: readonly Segment[], maxBytes: number, later: () => readonly Segment[]): Seen {
-    const overtaken = this.#options.coalesce ? this.#overtaken(waiting, later()) : undefined;
+    // What comes after the end is of another log, and for other readers.
+    const own = upToEnd(waiting);
+    const overtaken = this.#options.coalesce ? this.#overtaken(own, later) : undefined;
     const segments: Segment[] = [];
     let bytes = 0;
     let consumed = 0;
-    for (const segment of waiting) {
+    for (const segment of own) {
       const seen = overtaken?.has(segment) === true ? undefined : this.#through(segment);
       if (seen !== undefined) {
         bytes += seen.bytes.length;
@@ -63,17 +65,18 @@ export class Lens {
   }
 
   /** Those after which comes an event of the same key that this reader sees. */
-  #overtaken(waiting: readonly Segment[], later: readonly Segment[]): ReadonlySet<Segment> {
+  #overtaken(waiting: readonly Segment[], later: () => readonly Segment[]): ReadonlySet<Segment> {
     const keys = new Set<string>();
     const overtaken = new Set<Segment>();
     if (!waiting.some(({ item }) => item.type === "event" && item.key !== undefined)) return overtaken;
-    for (const segments of [later, waiting]) {
+    const isLast = waiting.at(-1)?.item.type === "end";
+    for (const segments of [isLast ? [] : upToEnd(later()), waiting]) {
       for (let i = segments.length - 1; i >= 0; i--) {
         const segment = segments[i] as Segment;
         const { item } = segment;
         if (item.type !== "event" || item.key === undefined) continue;
         if (keys.has(item.key)) overtaken.add(segment);
-        else if (this.#shows(item) === true) keys.add(item.key);
+        else if (this.#judge(item).shows === true) keys.add(item.key);
       }
     }
     return overtaken;
@@ -82,24 +85,24 @@ export class Lens {
   #through(segment: Segment): Segment | undefined {
     const { item, position } = segment;
     if (item.type !== "event") return segment;
-    const shows = this.#shows(item);
+    const { shows, error } = this.#judge(item);
     if (shows === false) return undefined;
-    if (shows === undefined) return gapSegment(item.channel, "skipped", position);
-    return this.#mapped(segment, item, position);
+    if (shows === true) return this.#mapped(segment, item, position);
+    this.#options.onError(error);
+    return gapSegment(item.channel, "skipped", position);
   }
 
-  /** Undefined where the filter cannot tell. */
-  #shows(item: ChannelEvent): boolean | undefined {
-    const { filter, onError } = this.#options;
-    if (filter === undefined) return true;
+  /** An error where the filter cannot tell. */
+  #judge(item: ChannelEvent): { readonly shows?: boolean; readonly error?: unknown } {
+    const { filter } = this.#options;
+    if (filter === undefined) return SHOWN;
     try {
       const shows: unknown = filter(item);
+      if (typeof shows === "boolean") return shows ? SHOWN : HIDDEN;
       // A promise would be true, whatever it comes to.
-      if (typeof shows === "boolean") return shows;
-      throw notBoolean(shows);
+      return { error: notBoolean(shows) };
     } catch (error) {
-      onError(error);
-      return undefined;
+      return { error };
     }
   }
 
@@ -116,6 +119,14 @@ export class Lens {
       return gapSegment(item.channel, "skipped", position);
     }
   }
+}
+
+const SHOWN = { shows: true };
+const HIDDEN = { shows: false };
+
+function upToEnd(segments: readonly Segment[]): readonly Segment[] {
+  const end = segments.findIndex(({ item }) => item.type === "end");
+  return end === -1 || end === segments.length - 1 ? segments : segments.slice(0, end + 1);
 }
 
 function notBoolean(value: unknown): SluiceError {

@@ -25,6 +25,8 @@ export interface Reading {
   readonly isBehind: boolean;
   /** It was stopped: nothing will come. */
   readonly isOver: boolean;
+  /** How a resume goes, once the store has answered: where all that came is hidden, nothing has been taken yet. */
+  readonly outcome: "resumed" | "gap" | undefined;
   stop(): void;
 }
 
@@ -54,6 +56,7 @@ export interface ReaderContext {
 export class Reader implements Reading, Follower {
   onReady: () => void = nothing;
   isOver = false;
+  outcome: "resumed" | undefined = undefined;
 
   readonly #context: ReaderContext;
   readonly #view: View;
@@ -209,6 +212,7 @@ export class Reader implements Reading, Follower {
       try {
         const replay = await this.#read(maxBytes, signal);
         failures = 0;
+        this.outcome = "resumed";
         if (signal.aborted) break;
         if (replay.batch.last === undefined) this.#cursor = replay.next;
         else this.#replayed = replay;

@@ -115,7 +115,7 @@ async function answer<Native>(
       connection.startAging(verdict.expiresAt, () => revalidate(settings, connection));
     });
     const enter = (crowd: Crowd): boolean => {
-      const refusal = connection.enter(crowd, settings.limitKey?.(connection));
+      const refusal = connection.enter(crowd, limitKeyOf(settings, connection));
       if (refusal === "maxConnectionsPerKey" && !connection.isOpen) refuse(429, { "Retry-After": "30" });
       // For the others 200, and a time to come back: for a 5xx a native EventSource would never return.
       else if (refusal !== undefined) connection.sayGoodbye(refusal === "draining" ? "drained" : "refused");
@@ -135,6 +135,19 @@ async function answer<Native>(
     await stopped;
     await writer.closed;
   }
+}
+
+/** @throws {SluiceError} `invalid-option` */
+function limitKeyOf<Native>({ limitKey }: Settings<Native>, connection: LiveConnection<Native>): string | undefined {
+  const key: unknown = limitKey?.(connection);
+  if (key === undefined || typeof key === "string") return key;
+  // Each would be a key of its own.
+  if (key instanceof Promise) key.catch(() => {});
+  throw new SluiceError(
+    "invalid-option",
+    `Cannot count connection: limitKey returned ${show(key)}; return a string or undefined, at once`,
+    { option: "limitKey" },
+  );
 }
 
 async function stopSource<Native>(stop: () => unknown, connection: LiveConnection<Native>): Promise<void> {

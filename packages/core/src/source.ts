@@ -99,7 +99,8 @@ function lensFor<Native>(connection: LiveConnection<Native>, settings: Settings<
   if (filter === undefined && map === undefined && !coalesce) return undefined;
   return new Lens({
     filter: filter && ((event) => filter(event, connection)),
-    map: map && ((event) => seenEvent(event, map(event, connection), settings)),
+    // A copy: what is changed in place counts, and for nobody else.
+    map: map && ((event) => seenEvent(event, map({ ...event }, connection), settings)),
     coalesce,
     onError: (error) => connection.report(error),
   });
@@ -114,7 +115,7 @@ function ofAnotherHub(): SluiceError {
 
 /** What `map` has returned, checked as what is published is. */
 function seenEvent<Native>(event: ChannelEvent, mapped: unknown, settings: Settings<Native>): SeenEvent {
-  if (mapped === event) return event;
+  if (mapped instanceof Promise) mapped.catch(() => {});
   if (typeof mapped !== "object" || mapped === null || !("data" in mapped) || mapped.data === undefined) {
     throw new SluiceError(
       "invalid-field",
@@ -123,6 +124,7 @@ function seenEvent<Native>(event: ChannelEvent, mapped: unknown, settings: Setti
     );
   }
   const type = "event" in mapped ? mapped.event : undefined;
+  if (type === event.event && mapped.data === event.data) return event;
   refuseReserved("event", type);
   const data = serializeData(settings.serialize, mapped.data);
   // At most three bytes for a code unit: most need not be measured.

@@ -84,6 +84,27 @@ test("is done when otherwise has answered, or has failed", async () => {
   await failed.done;
 });
 
+test("says before the body ends that it will", async () => {
+  const steps: string[] = [];
+  const responder = createResponder(() => [{ data: "hello" }]);
+  const options = { onEnd: () => steps.push("onEnd"), onAbort: () => steps.push("onAbort") };
+  const { response, done } = respondWithStream(responder, request(), undefined, options);
+  const reader = (await response).body?.getReader();
+  void reader?.closed.then(() => steps.push("closed"));
+  while (!(await reader?.read())?.done) expect(steps).toEqual([]);
+  await done;
+  expect(steps).toEqual(["onEnd", "closed"]);
+});
+
+test("says that the body of a client that takes nothing has been broken off", async () => {
+  const aborted = Promise.withResolvers<void>();
+  const responder = createResponder(() => [{ data: "taken by nobody" }], { writeDeadline: 20 });
+  const { response } = respondWithStream(responder, request(), undefined, { onAbort: () => aborted.resolve() });
+  const { body } = await response;
+  await aborted.promise;
+  await expect(body?.getReader().read()).rejects.toThrow("broken off");
+});
+
 function respond(
   source: Source<undefined>,
   options?: EventStreamOptions<undefined>,

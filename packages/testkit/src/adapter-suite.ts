@@ -9,6 +9,8 @@ import { multiplexing } from "./behaviours/multiplexing.ts";
 import { opening } from "./behaviours/opening.ts";
 import { refusing } from "./behaviours/refusing.ts";
 import { resuming } from "./behaviours/resuming.ts";
+import { writeReport } from "./compatibility.ts";
+import type { CompatibilityReport, ShownBehaviour } from "./compatibility.ts";
 import { Stage } from "./stage.ts";
 import type { StartedServer } from "./stage.ts";
 
@@ -43,6 +45,7 @@ export interface AdapterSuiteOptions {
  * fixtures of `createFixtures`.
  *
  * An exception is tested too: when the platform has learnt the behaviour, the suite fails until the exception is gone.
+ * With `SLUICE_COMPATIBILITY`, the name of a folder, a `CompatibilityReport` of what was shown is written there.
  *
  * @param start starts the server, before the first test; it is closed after the last
  * @param exceptions the behaviours that this platform cannot have, by name; each is printed with its reason
@@ -63,32 +66,55 @@ export interface AdapterSuiteOptions {
 export function adapterSuite(
   start: () => Promise<StartedServer>,
   exceptions: Exceptions = {},
-  { http2 = false, framework = false }: AdapterSuiteOptions = {},
+  { platform, http2 = false, framework = false }: AdapterSuiteOptions = {},
 ): void {
-  const topics = [
-    opening,
-    heading,
-    ...(framework ? [headingBesideFramework] : []),
-    delivering,
-    refusing,
-    resuming,
-    channelling,
-    ending,
-    leaving,
-    flowing,
-    ...(http2 ? [multiplexing] : []),
-    lettingGo,
-  ];
-  const behaviours = new Map<string, Behaviour>(topics.flatMap((topic) => Object.entries(topic)));
-  const unknown = Object.keys(exceptions).filter((name) => name !== CLEAN && !behaviours.has(name));
+  const topics: Readonly<Record<string, Readonly<Record<string, Behaviour>>>> = {
+    Opening: opening,
+    Headers: heading,
+    ...(framework && { "Headers beside a framework's": headingBesideFramework }),
+    Delivery: delivering,
+    Refusals: refusing,
+    "The last event ID": resuming,
+    Channels: channelling,
+    "How a stream ends": ending,
+    "Clients that leave": leaving,
+    Flow: flowing,
+    ...(http2 && { "HTTP/2": multiplexing }),
+  };
+  const last = { ...lettingGo, [CLEAN]: isClean };
+  const behaviours = Object.entries({ ...topics, "What is left": last }).flatMap(([topic, shows]) =>
+    Object.entries(shows).map(([name, behaviour]) => ({ topic, name, behaviour })),
+  );
+  const unknown = Object.keys(exceptions).filter((name) => !behaviours.some((behaviour) => behaviour.name === name));
   if (unknown.length > 0) throw new Error(`Cannot make exceptions: there is no behaviour "${unknown.join('", "')}"`);
 
+  const outcomes = new Map<string, ShownBehaviour["outcome"]>();
   let server: StartedServer;
   beforeAll(async () => {
     server = await start();
   }, 30_000);
-  afterAll(() => server?.close());
+  // vitest reads from the pattern what is wanted of the context, and gives the suite behind it.
+  // oxlint-disable-next-line no-empty-pattern
+  afterAll(async ({}, suite) => {
+    if (server === undefined) return;
+    try {
+      // Where some were filtered out and not run, what is left is no report.
+      if (outcomes.size === behaviours.length) await writeReport(await reportOf(platform ?? suite.name));
+    } finally {
+      await server.close();
+    }
+  });
 
+  const reportOf = async (name: string): Promise<CompatibilityReport> => ({
+    platform: name,
+    runtime: (await new Stage(server).report()).runtime,
+    behaviours: behaviours.map((behaviour) => ({
+      topic: behaviour.topic,
+      name: behaviour.name,
+      outcome: outcomes.get(behaviour.name) ?? "failed",
+      ...explanationOf(exceptions[behaviour.name]),
+    })),
+  });
   const show = async (behaviour: Behaviour): Promise<void> => {
     const stage = new Stage(server);
     try {
@@ -100,34 +126,52 @@ export function adapterSuite(
   const define = (name: string, behaviour: Behaviour): void => {
     const exception = exceptions[name];
     if (exception === undefined) {
-      test(name, { timeout: 20_000 }, () => show(behaviour));
+      test(name, { timeout: 20_000 }, async () => {
+        outcomes.set(name, "failed");
+        await show(behaviour);
+        outcomes.set(name, "passed");
+      });
       return;
     }
-    const { reason, instead }: Exception = typeof exception === "string" ? { reason: exception } : exception;
+    const { reason, instead } = fullException(exception);
     console.info(`Exception: does not do this: ${name}. ${reason}`);
     test(`does not do this: ${name} (${reason})`, { timeout: 30_000 }, async () => {
+      outcomes.set(name, "failed");
       const passed = await show(behaviour).then(
         () => true,
         () => false,
       );
       expect(passed, "the behaviour passes, so its exception is no longer needed").toBe(false);
       if (instead !== undefined) await show(instead);
+      outcomes.set(name, "exception");
     });
   };
 
   describe.concurrent("an adapter", () => {
-    for (const [name, behaviour] of behaviours) if (!(name in lettingGo)) define(name, behaviour);
+    for (const { name, behaviour } of behaviours) if (!(name in last)) define(name, behaviour);
   });
   // After the others, not beside them.
-  for (const [name, behaviour] of Object.entries(lettingGo)) define(name, behaviour);
-  define(CLEAN, async (stage) => {
-    const startedAt = performance.now();
-    let report = await stage.report();
-    while (report.open > 0 && performance.now() - startedAt < 9000) {
-      await new Promise((resolve) => setTimeout(resolve, 50));
-      report = await stage.report();
-    }
-    expect(report.connections.filter(({ closed }) => closed === undefined)).toEqual([]);
-    expect(report.unhandledRejections).toEqual([]);
-  });
+  for (const [name, behaviour] of Object.entries(last)) define(name, behaviour);
+}
+
+const isClean: Behaviour = async (stage) => {
+  const startedAt = performance.now();
+  let report = await stage.report();
+  // Some platforms notice that a client has gone when they next write: the default keep-alive comes after 15 seconds.
+  while (report.open > 0 && performance.now() - startedAt < 17_000) {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    report = await stage.report();
+  }
+  expect(report.connections.filter(({ closed }) => closed === undefined)).toEqual([]);
+  expect(report.unhandledRejections).toEqual([]);
+};
+
+function fullException(exception: string | Exception): Exception {
+  return typeof exception === "string" ? { reason: exception } : exception;
+}
+
+function explanationOf(exception: string | Exception | undefined): Pick<ShownBehaviour, "reason" | "hasSubstitute"> {
+  if (exception === undefined) return {};
+  const { reason, instead } = fullException(exception);
+  return { reason, hasSubstitute: instead !== undefined };
 }

@@ -236,6 +236,7 @@ function partsOf(response: IncomingMessage): Pick<Handle, "status" | "headers" |
 }
 
 async function openHttp2(url: URL, options: OpenOptions): Promise<StreamClient> {
+  const isOwn = options.session === undefined;
   const session = options.session ?? (await openSession(url));
   const stream = session.request({
     ":method": options.method ?? "GET",
@@ -248,8 +249,10 @@ async function openHttp2(url: URL, options: OpenOptions): Promise<StreamClient> 
     stream.once("close", () => reject(new Error("The stream closed before it was answered")));
     options.signal?.addEventListener("abort", () => stream.close(http2.constants.NGHTTP2_CANCEL));
     stream.end(options.body);
+  }).catch((error: unknown) => {
+    if (isOwn) session.close();
+    throw error;
   });
-  const isOwn = options.session === undefined;
   return new Reading(stream, {
     status: headers[":status"] ?? 0,
     headers: headers as unknown as Record<string, string>,

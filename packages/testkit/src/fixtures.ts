@@ -70,6 +70,9 @@ export const largeLines: string = Array.from({ length: 30_000 }, (_, line) => `$
 /** How many events the channels of the fixtures retain. */
 export const retainedEvents = 500;
 
+/** How long the hubs of the fixtures take to drain, in ms. */
+export const drainTime = 400;
+
 /** How many events `/numbered` sends, each with the number of its client. */
 export const numberedEvents = 20;
 
@@ -187,7 +190,7 @@ interface Fixture extends Omit<EventStreamOptions, "authorize" | "otherwise" | "
 
 /** Those by which a test looks at the server and steers it are not themselves recorded. */
 function isControl(path: string): boolean {
-  return ["/ledger", "/collect", "/go", "/publish", "/seal"].includes(path);
+  return ["/ledger", "/collect", "/go", "/publish", "/seal", "/drain", "/drain-functions"].includes(path);
 }
 
 function unrecorded(): ConnectionRecord {
@@ -195,7 +198,9 @@ function unrecorded(): ConnectionRecord {
 }
 
 function fixturesOver(ledger: Ledger, platform: Platform): Record<string, Fixture> {
-  const channelOf = channels();
+  const hubOf = hubs();
+  const channelOf = (connection: Connection): Channel => hubOf(connection).channel("fixture");
+  const functionsHub = createHub();
   return {
     "/ledger": { source: (connection) => [{ data: ledger.report(keyOf(connection)) }] },
     "/collect": { source: async (connection) => [{ data: await ledger.collect(keyOf(connection)) }] },
@@ -208,8 +213,8 @@ function fixturesOver(ledger: Ledger, platform: Platform): Record<string, Fixtur
     "/publish": {
       source: async (connection) => {
         const { searchParams } = connection.url;
-        const from = Number(searchParams.get("from"));
-        const events = Array.from({ length: Number(searchParams.get("count")) }, (_, n) => ({ data: `${from + n}` }));
+        const first = Number(searchParams.get("first"));
+        const events = Array.from({ length: Number(searchParams.get("count")) }, (_, n) => ({ data: `${first + n}` }));
         return [{ data: await channelOf(connection).publish(events) }];
       },
     },
@@ -217,6 +222,18 @@ function fixturesOver(ledger: Ledger, platform: Platform): Record<string, Fixtur
       source: async (connection) => {
         await channelOf(connection).close();
         return [{ data: "sealed" }];
+      },
+    },
+    "/drain": {
+      source: async (connection) => {
+        await hubOf(connection).drain({ within: drainTime });
+        return [{ data: "drained" }];
+      },
+    },
+    "/drain-functions": {
+      source: async () => {
+        await functionsHub.drain({ within: drainTime });
+        return [{ data: "drained" }];
       },
     },
 
@@ -418,7 +435,12 @@ function fixturesOver(ledger: Ledger, platform: Platform): Record<string, Fixtur
         watched(record, [{ data: "before" }, { event: "in\nvalid", data: secret }, { data: "after" }]),
     },
 
-    // Channels: one for each key.
+    // Channels: one for each key. A function under a hub: the same for all, and drained once.
+    "/drainable": {
+      source: (connection, record) => watched(record, untilOver(connection)),
+      hub: functionsHub,
+      keepAlive,
+    },
     "/channel": { source: channelOf, keepAlive },
     "/channel-from-start": { source: async (connection) => channelOf(connection), start: "start", keepAlive },
     "/channel-aging": { source: channelOf, maxAge: 300 },
@@ -430,14 +452,14 @@ function fixturesOver(ledger: Ledger, platform: Platform): Record<string, Fixtur
   };
 }
 
-/** A hub for each key, so that no behaviour waits for another's readers, and its one channel. */
-function channels(): (connection: Connection) => Channel {
-  const hubs = new Map<string, Hub>();
+/** A hub for each key, so that no behaviour waits for another's readers or drains them. */
+function hubs(): (connection: Connection) => Hub {
+  const all = new Map<string, Hub>();
   return (connection) => {
     const key = keyOf(connection);
-    const hub = hubs.get(key) ?? createHub({ store: memoryStore({ retention: { maxEvents: retainedEvents } }) });
-    hubs.set(key, hub);
-    return hub.channel("fixture");
+    const hub = all.get(key) ?? createHub({ store: memoryStore({ retention: { maxEvents: retainedEvents } }) });
+    all.set(key, hub);
+    return hub;
   };
 }
 

@@ -1,5 +1,6 @@
 export { adapterSuite } from "./adapter-suite.ts";
 export type { AdapterSuiteOptions, Behaviour, Exception, Exceptions } from "./adapter-suite.ts";
+export type { CompatibilityReport, ShownBehaviour } from "./compatibility.ts";
 export type { StartedServer, Stage } from "./stage.ts";
 
 export { createFixtures } from "./fixtures.ts";
@@ -25,6 +26,8 @@ export { checkModel } from "./store/model.ts";
 export type { ModelOptions } from "./store/model.ts";
 export { exploreInterleavings } from "./store/interleavings.ts";
 export type { Explored, InterleavingOptions } from "./store/interleavings.ts";
+export { exploreStreams } from "./store/stream-interleavings.ts";
+export type { StreamInterleavingOptions } from "./store/stream-interleavings.ts";
 
 export { follow } from "./store/follow.ts";
 export type { Follow, FollowOptions } from "./store/follow.ts";

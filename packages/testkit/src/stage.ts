@@ -101,17 +101,22 @@ export class Stage {
   }
 
   /**
-   * Publishes events on this behaviour's channel, all at once: the numbers from `from` on, as data.
+   * Publishes events on this behaviour's channel, all at once: the numbers from `first` on, as data.
    *
    * @returns the id of the last
    */
-  publish(from: number, count = 1): Promise<string> {
-    return this.#told("/publish", { from: `${from}`, count: `${count}` });
+  publish(first: number, count = 1): Promise<string> {
+    return this.#told("/publish", { first: `${first}`, count: `${count}` });
   }
 
   /** Closes this behaviour's channel. */
   async seal(): Promise<void> {
     await this.#told("/seal");
+  }
+
+  /** Drains the hub of this behaviour's channel, or the one that functions are under. */
+  async drain(what: "channel" | "functions"): Promise<void> {
+    await this.#told(what === "channel" ? "/drain" : "/drain-functions");
   }
 
   /** Lets `/stepped` take a step. */

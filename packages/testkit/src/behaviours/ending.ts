@@ -59,4 +59,34 @@ export const ending: Readonly<Record<string, Behaviour>> = {
     expect([client.end, client.events]).toEqual(["complete", [{ data: "ready" }]]);
     await stage.until(([record]) => record?.closed === "expired" && record.aborted && record.finallyRan, 2000);
   },
+
+  "ends the readers of a hub that drains, and sends those that come meanwhile away, all to come back": async (
+    stage,
+  ) => {
+    const clients = await Promise.all(Array.from({ length: 10 }, () => stage.open("/channel")));
+    await Promise.all(clients.map((client) => client.until(({ events }) => events.length === 1)));
+    await stage.drain("channel");
+    await stage.publish(1);
+    const late = await stage.read("/channel", { headers: { "Last-Event-ID": clients[0]?.events[0]?.id } });
+    for (const client of [...clients, late]) {
+      expect([client.status, await client.ended]).toEqual([200, "complete"]);
+      expect(client.reconnectionTime).toBeGreaterThan(0);
+    }
+    expect(clients.map(({ events }) => events.map(({ event }) => event))).toEqual(clients.map(() => ["sluice.live"]));
+    expect(late.events).toEqual([]);
+    await stage.until((records) => records.every(({ closed }) => closed === "drained"), 2000);
+  },
+
+  "stops the functions under a hub that drains, and lets their clients come back": async (stage) => {
+    const clients = await Promise.all(Array.from({ length: 10 }, () => stage.open("/drainable")));
+    await Promise.all(clients.map((client) => client.until(({ events }) => events.length === 1)));
+    await stage.drain("functions");
+    for (const client of clients) {
+      expect([await client.ended, client.events]).toEqual(["complete", [{ data: "ready" }]]);
+    }
+    await stage.until(
+      (records) => records.every(({ closed, aborted, finallyRan }) => closed === "drained" && aborted && finallyRan),
+      2000,
+    );
+  },
 };

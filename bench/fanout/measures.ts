@@ -1,0 +1,223 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { openRig, withRigs } from "./rig.ts";
+import type { Rig } from "./rig.ts";
+import type { Name } from "./wire.ts";
+
+/** How much is done. */
+export interface Scale {
+  readonly connections: number;
+  readonly rounds: number;
+  /** What the windows of each round are multiplied by. */
+  readonly length: number;
+}
+
+/** Of each contender that took part, one result a round. */
+export type Results<Figures> = ReadonlyMap<Name, readonly Figures[]>;
+
+/** A whole event, from its first byte to the empty line, in bytes. */
+export const EVENT_BYTES = 160;
+export const TOGETHER = 10;
+export const RATE = 20;
+const IN_FLIGHT = 64;
+
+/** Server CPU of one delivery, in µs, where each event is published when the one before has reached everybody. */
+export async function single(rig: Rig, { connections, length }: Scale): Promise<number> {
+  const events = Math.ceil(40 * length);
+  const { cpu } = await rig.costOf(async () => {
+    for (let i = 0; i < events; i++) await rig.reached(await rig.publish(1));
+  });
+  return cpu / (events * connections);
+}
+
+/** As `single`, of events that are published ten at once. */
+export async function ten(rig: Rig, { connections, length }: Scale): Promise<number> {
+  const groups = Math.ceil(15 * length);
+  const { cpu } = await rig.costOf(async () => {
+    for (let i = 0; i < groups; i++) await rig.reached(await rig.publish(TOGETHER, TOGETHER));
+  });
+  return cpu / (groups * TOGETHER * connections);
+}
+
+/** From before the publish to the client's callback, in ms, at `RATE` events a second. */
+export async function latency(rig: Rig, { length }: Scale): Promise<{ p50: number; p99: number }> {
+  const { p50, p99 } = await paced(rig, Math.ceil(40 * length), RATE);
+  return { p50, p99 };
+}
+
+/** Deliveries a second, with up to `IN_FLIGHT` events published that have not reached everybody. */
+export async function speed(rig: Rig, { connections, length }: Scale): Promise<number> {
+  const step = IN_FLIGHT / 4;
+  const steps = Math.ceil(20 * length);
+  const { time } = await rig.costOf(async () => {
+    const pending: Promise<number>[] = [];
+    for (let i = 0; i < steps; i++) {
+      pending.push(rig.publish(step));
+      if (pending.length * step >= IN_FLIGHT) await rig.reached(await (pending.shift() as Promise<number>));
+    }
+    await rig.reached(await (pending.at(-1) as Promise<number>));
+  });
+  return (steps * step * connections * 1000) / time;
+}
+
+/** What a connection that gets nothing costs, in bytes. */
+export interface Memory {
+  readonly rss: number;
+  readonly heap: number;
+  readonly external: number;
+}
+
+/** In a new process each round: what one has taken from the system it does not give back for the next. */
+export function memory(names: readonly Name[], { connections, rounds }: Scale): Promise<Results<Memory>> {
+  return inRounds(names, Math.min(rounds, 5), async (name) => {
+    const rig = await openRig(name, EVENT_BYTES);
+    try {
+      // What the first connections load is not theirs.
+      await rig.connect(100);
+      await rig.clients[0]?.call("drop");
+      const before = await rig.server.call("memory");
+      await rig.connect(connections);
+      const after = await rig.server.call("memory");
+      return {
+        rss: (after.rss - before.rss) / connections,
+        heap: (after.heapUsed - before.heapUsed) / connections,
+        external: (after.external - before.external) / connections,
+      };
+    } finally {
+      await rig.close();
+    }
+  });
+}
+
+/** What clients that read nothing do to a server and to those who read. */
+export interface Stalled {
+  /** How much larger the server's process was at the most than before the events, in bytes. */
+  readonly growth: number;
+  /** Of those who read, in ms. */
+  readonly p99: number;
+  readonly p99Without: number;
+  /** What was published when it was over, in bytes: less than it should be where the server had grown too large. */
+  readonly published: number;
+}
+
+export const STALLED = 200;
+export const HEALTHY = 100;
+const LARGE_EVENT = 32 * 1024;
+const LARGE_RATE = 160;
+/** A server that has grown by so many bytes is taken for one that will not stop growing. */
+export const MAX_GROWTH = 512 * 1024 * 1024;
+
+/** The same events to the same clients, first without the stalled ones and then with them. */
+export function stalled(names: readonly Name[], { rounds, length }: Scale): Promise<Results<Stalled>> {
+  const events = Math.ceil((200_000_000 / LARGE_EVENT) * Math.min(length, 1));
+  return inRounds(names, Math.min(rounds, 3), async (name) => {
+    const rig = await openRig(name, LARGE_EVENT);
+    try {
+      await rig.connect(HEALTHY);
+      await paced(rig, Math.ceil(events / 10), LARGE_RATE);
+      const { p99: p99Without } = await paced(rig, events, LARGE_RATE);
+      await rig.clients[0]?.call("stall", STALLED);
+      while ((await rig.server.call("connections")) < HEALTHY + STALLED) await sleep(50);
+      const { p99, growth, published } = await paced(rig, events, LARGE_RATE, MAX_GROWTH);
+      const left = HEALTHY + STALLED - (await rig.server.call("connections"));
+      if (left > 0) throw new Error(`${name} has closed ${left} connections that were stalled`);
+      return { growth, p99, p99Without, published: published * LARGE_EVENT };
+    } finally {
+      await rig.close();
+    }
+  });
+}
+
+/** How a server takes everybody back. */
+export interface Storm {
+  /** Until all had what they had missed, in ms. */
+  readonly time: number;
+  /** For each connection, in µs. */
+  readonly cpu: number;
+}
+
+export const MISSED = 100;
+
+/** How many come back at once. */
+export function stormConnections({ length }: Scale): number {
+  return length < 1 ? 2000 : 10_000;
+}
+
+/** All drop at once, miss some events, and come back as fast as they can; each must get what it has missed, and no more. */
+export function storm(names: readonly Name[], scale: Scale): Promise<Results<Storm>> {
+  const processes = 2;
+  const connections = stormConnections(scale);
+  return inRounds(names, Math.min(scale.rounds, 3), async (name) => {
+    const rig = await openRig(name, EVENT_BYTES, processes);
+    try {
+      await rig.connect(connections);
+      await rig.reached(await rig.publish(10));
+      await Promise.all(rig.clients.map((clients) => clients.call("drop")));
+      while ((await rig.server.call("connections")) > 0) await sleep(10);
+      const last = await rig.publish(MISSED, TOGETHER);
+      const { cpu, time } = await rig.costOf(async () => {
+        await Promise.all(rig.clients.map((clients) => clients.call("resume", connections / processes)));
+        await rig.reached(last);
+      });
+      // One more, in its place: nobody has got anything twice, or is left behind.
+      await rig.reached(await rig.publish(1));
+      return { time, cpu: cpu / connections };
+    } finally {
+      await rig.close();
+    }
+  });
+}
+
+/** Profiles a contender's server over so many windows of a measure; tells what took the most time. */
+export async function profile(name: Name, scale: Scale, measure: Windowed<unknown>): Promise<string> {
+  return withRigs([name], { connections: scale.connections, eventBytes: EVENT_BYTES }, async (rigs) => {
+    const rig = rigs.get(name) as Rig;
+    await measure(rig, scale);
+    await rig.server.call("startProfile");
+    await inRounds([name], scale.rounds, () => measure(rig, scale));
+    return (await rig.server.call("endProfile")) ?? "";
+  });
+}
+
+/** One window of a measure. */
+export type Windowed<Figures> = (rig: Rig, scale: Scale) => Promise<Figures>;
+
+/** Measures with rigs that stay open, in short windows by turns. */
+export function inWindows<Figures>(
+  names: readonly Name[],
+  scale: Scale,
+  measure: Windowed<Figures>,
+): Promise<Results<Figures>> {
+  return withRigs(names, { connections: scale.connections, eventBytes: EVENT_BYTES }, async (rigs) => {
+    for (const rig of rigs.values()) await measure(rig, scale);
+    return inRounds(names, scale.rounds, (name) => measure(rigs.get(name) as Rig, scale));
+  });
+}
+
+/** By turns, ABCABC, so that a slow moment of the machine is shared. */
+async function inRounds<Figures>(
+  names: readonly Name[],
+  rounds: number,
+  measure: (name: Name) => Promise<Figures>,
+): Promise<Results<Figures>> {
+  const results = new Map<Name, Figures[]>(names.map((name) => [name, []]));
+  for (let round = 1; round <= rounds; round++) {
+    for (const [name, figures] of results) {
+      figures.push(await measure(name));
+      console.error(`  ${round}/${rounds} ${name}: ${JSON.stringify(figures.at(-1))}`);
+    }
+  }
+  return results;
+}
+
+async function paced(
+  rig: Rig,
+  count: number,
+  rate: number,
+  maxGrowth?: number,
+): Promise<{ p50: number; p99: number; growth: number; published: number }> {
+  const [clients] = rig.clients;
+  await clients?.call("record");
+  const { last, growth, published } = await rig.server.call("pace", count, rate, maxGrowth);
+  await rig.reached(last);
+  return { ...((await clients?.call("recorded")) ?? { p50: NaN, p99: NaN }), growth, published };
+}

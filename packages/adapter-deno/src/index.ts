@@ -1,0 +1,2 @@
+export { eventStream } from "./event-stream.ts";
+export type { DenoInfo, DenoNative } from "./event-stream.ts";

@@ -1,0 +1,332 @@
+import { formatEventId, randomEpoch, randomTag, resolveCursor, SluiceError } from "@sluice/core";
+import type {
+  Appended,
+  AppendOptions,
+  Cursor,
+  LogMark,
+  NewEvent,
+  Position,
+  Producer,
+  ReadOptions,
+  Slice,
+  StoredEvent,
+} from "@sluice/core";
+import type { SqlStorage, SqlValue } from "./storage.ts";
+
+/** How much of a log is kept. */
+export interface LogLimits {
+  readonly maxEvents: number;
+  readonly maxBytes: number;
+  readonly maxAge: number;
+  readonly maxProducers: number;
+}
+
+/** What an append has done. */
+export interface Outcome extends Appended {
+  /** What has been added; absent where nothing has changed. */
+  readonly slice?: Slice;
+}
+
+/**
+ * In ms since the epoch, and never stepped while the object is in memory: what is old is decided by it, and not by a wall
+ * clock that somebody may set.
+ */
+export function now(): number {
+  return performance.timeOrigin + performance.now();
+}
+
+/** One channel's log in SQLite. Every method is synchronous, and has to run within a transaction. */
+export class Log {
+  readonly #sql: SqlStorage;
+  readonly #limits: LogLimits;
+  /** As it was when the transaction began, and then as it is to be stored. */
+  readonly #row: LogRow;
+
+  private constructor(sql: SqlStorage, limits: LogLimits, row: LogRow) {
+    this.#sql = sql;
+    this.#limits = limits;
+    this.#row = row;
+  }
+
+  /** The log of a channel, stored or not yet. */
+  static of(sql: SqlStorage, channel: string, limits: LogLimits): Log {
+    const [row] = rows<LogRow>(sql, "SELECT * FROM sluice_logs WHERE channel = ?", [channel]);
+    return new Log(sql, limits, row ?? newRow(channel));
+  }
+
+  get tail(): Position {
+    return this.#positionOf(this.#tail);
+  }
+
+  get usedAt(): number {
+    return this.#row.used_at;
+  }
+
+  touch(): void {
+    this.#row.used_at = now();
+    this.#exec("UPDATE sluice_logs SET used_at = ? WHERE channel = ?", [this.#row.used_at, this.#row.channel]);
+  }
+
+  append(events: readonly NewEvent[], { producer, ifTail, close = false }: AppendOptions): Outcome {
+    const known = producer && this.#producer(producer.id);
+    if (producer !== undefined) {
+      const before = verdict(producer, known);
+      if (before !== undefined) return { tail: before.tail, duplicate: true };
+    }
+    const { tail } = this;
+    if (this.#row.closed === 1) {
+      if (events.length === 0) return { tail, duplicate: false };
+      throw new SluiceError("closed", "Cannot append: the channel is closed; drop it to begin anew");
+    }
+    if (ifTail !== undefined && ifTail !== tail) {
+      throw new SluiceError(
+        "conflict",
+        `Cannot append: the tail is ${tail}, not ${JSON.stringify(ifTail.slice(0, 60))}; read on and decide again`,
+      );
+    }
+    if (events.length === 0 && !close) return { tail, duplicate: false };
+    const stored = this.#insert(events);
+    this.#row.closed = close ? 1 : 0;
+    this.#row.used_at = now();
+    if (producer !== undefined) this.#remember(producer, known === undefined);
+    this.#findTrimmed();
+    this.#save();
+    const slice: Slice = { from: tail, events: stored, next: this.tail, upToDate: true, closed: close };
+    return { tail: this.tail, duplicate: false, slice };
+  }
+
+  read(after: Cursor, { limit = 256, maxBytes = 1024 * 1024 }: ReadOptions): Slice {
+    if (this.#findTrimmed()) this.#save();
+    const bounds = { epoch: this.#row.epoch, trimmed: this.#trimmed, tail: this.#tail };
+    const { mark, gap } = resolveCursor(
+      after,
+      bounds.tail.seq === 0 ? undefined : bounds,
+      (seq) => this.#sizeAt(seq)?.tag,
+    );
+    const events = this.#select(mark, limit, maxBytes);
+    const next = events.at(-1)?.id ?? this.#positionOf(mark);
+    const upToDate = next === this.tail;
+    return {
+      from: this.#positionOf(mark),
+      events,
+      next,
+      ...(gap !== undefined && { gap }),
+      upToDate,
+      closed: upToDate && this.#row.closed === 1,
+    };
+  }
+
+  drop(): void {
+    this.#exec("DELETE FROM sluice_events WHERE epoch = ?", [this.#row.epoch]);
+    this.#exec("DELETE FROM sluice_producers WHERE epoch = ?", [this.#row.epoch]);
+    this.#exec("DELETE FROM sluice_logs WHERE channel = ?", [this.#row.channel]);
+  }
+
+  get #tail(): LogMark {
+    return { seq: this.#row.tail_seq, tag: this.#row.tail_tag };
+  }
+
+  get #trimmed(): LogMark {
+    return { seq: this.#row.trimmed_seq, tag: this.#row.trimmed_tag };
+  }
+
+  /** All are sized before one is stored: an append that is refused leaves nothing. */
+  #insert(events: readonly NewEvent[]): readonly StoredEvent[] {
+    const row = this.#row;
+    const sizes = events.map(sizeOf);
+    const tooLarge = sizes.find((bytes) => bytes > this.#limits.maxBytes);
+    if (tooLarge !== undefined) {
+      throw new SluiceError(
+        "too-large",
+        `Cannot append: an event of ${tooLarge} bytes is over the retention's maxBytes (${this.#limits.maxBytes}); split it or raise the limit`,
+        { option: "maxBytes" },
+      );
+    }
+    if (events.length > 0) row.tail_tag = randomTag();
+    const at = Math.floor(now());
+    return events.map((event, index) => {
+      const stored: StoredEvent = {
+        ...wellFormed(event),
+        id: this.#positionOf({ ...this.#tail, seq: ++row.tail_seq }),
+        at,
+      };
+      const bytes = sizes[index] as number;
+      row.bytes += bytes;
+      this.#exec(
+        "INSERT INTO sluice_events (epoch, seq, tag, bytes, at, event, key, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        [row.epoch, row.tail_seq, row.tail_tag, bytes, at, stored.event ?? null, stored.key ?? null, stored.data],
+      );
+      return stored;
+    });
+  }
+
+  /** The sizes first, and then no more data than is asked for: a cursor that is left half read would stay open. */
+  #select(after: LogMark, limit: number, maxBytes: number): readonly StoredEvent[] {
+    const { epoch } = this.#row;
+    let last = after.seq;
+    let bytes = 0;
+    const query = "SELECT seq, bytes FROM sluice_events WHERE epoch = ? AND seq > ? ORDER BY seq LIMIT ?";
+    for (const size of rows<EventRow>(this.#sql, query, [epoch, after.seq, limit])) {
+      bytes += size.bytes;
+      if (last > after.seq && bytes > maxBytes) break;
+      last = size.seq;
+    }
+    return rows<EventRow>(
+      this.#sql,
+      "SELECT * FROM sluice_events WHERE epoch = ? AND seq > ? AND seq <= ? ORDER BY seq",
+      [epoch, after.seq, last],
+    ).map(({ seq, tag, event, data, key, at }) => ({
+      ...(event !== null && { event }),
+      data,
+      ...(key !== null && { key }),
+      id: this.#positionOf({ seq, tag }),
+      at,
+    }));
+  }
+
+  /** Finds what retention no longer allows, oldest first, and deletes it. @returns whether there was any */
+  #findTrimmed(): boolean {
+    const { maxEvents, maxBytes, maxAge } = this.#limits;
+    const row = this.#row;
+    const isOver = (): boolean => row.tail_seq - row.trimmed_seq > maxEvents || row.bytes > maxBytes;
+    if (!isOver() && maxAge === Infinity) return false;
+    const before = row.trimmed_seq;
+    let oldest = this.#sizeAt(before + 1);
+    while (oldest !== undefined && (isOver() || now() - oldest.at > maxAge)) {
+      row.bytes -= oldest.bytes;
+      row.trimmed_seq = oldest.seq;
+      row.trimmed_tag = oldest.tag;
+      oldest = this.#sizeAt(oldest.seq + 1);
+    }
+    if (row.trimmed_seq === before) return false;
+    this.#exec("DELETE FROM sluice_events WHERE epoch = ? AND seq <= ?", [row.epoch, row.trimmed_seq]);
+    return true;
+  }
+
+  #sizeAt(seq: number): EventRow | undefined {
+    const query = "SELECT seq, tag, bytes, at FROM sluice_events WHERE epoch = ? AND seq = ?";
+    return rows<EventRow>(this.#sql, query, [this.#row.epoch, seq])[0];
+  }
+
+  #producer(id: string): ProducerRow | undefined {
+    const query = "SELECT * FROM sluice_producers WHERE epoch = ? AND id = ?";
+    return rows<ProducerRow>(this.#sql, query, [this.#row.epoch, id])[0];
+  }
+
+  #remember({ id, epoch, seq }: Producer, isNew: boolean): void {
+    const row = this.#row;
+    const { maxProducers } = this.#limits;
+    if (isNew) row.producers++;
+    this.#exec(
+      "INSERT OR REPLACE INTO sluice_producers (epoch, id, producer_epoch, seq, turn, tail) VALUES (?, ?, ?, ?, ?, ?)",
+      [row.epoch, id, epoch, seq, ++row.turn, this.tail],
+    );
+    if (row.producers <= maxProducers) return;
+    // In bulk, since finding the oldest looks at all of them.
+    const forgotten = row.producers - maxProducers + Math.floor(maxProducers / 10);
+    this.#exec(
+      `DELETE FROM sluice_producers WHERE epoch = ?1 AND id IN
+         (SELECT id FROM sluice_producers WHERE epoch = ?1 ORDER BY turn LIMIT ?2)`,
+      [row.epoch, forgotten],
+    );
+    row.producers -= forgotten;
+  }
+
+  #save(): void {
+    const columns = Object.keys(this.#row);
+    this.#exec(
+      `INSERT OR REPLACE INTO sluice_logs (${columns.join()}) VALUES (${columns.map(() => "?").join()})`,
+      Object.values(this.#row),
+    );
+  }
+
+  #positionOf({ seq, tag }: LogMark): Position {
+    return seq === 0 ? "origin" : formatEventId({ epoch: this.#row.epoch, seq, tag });
+  }
+
+  #exec(query: string, bindings: readonly SqlValue[]): void {
+    this.#sql.exec(query, ...bindings);
+  }
+}
+
+type LogRow = {
+  readonly channel: string;
+  readonly epoch: string;
+  trimmed_seq: number;
+  trimmed_tag: string;
+  tail_seq: number;
+  tail_tag: string;
+  bytes: number;
+  producers: number;
+  /** How many appends with a producer there have been: the order in which producers fell silent. */
+  turn: number;
+  closed: number;
+  used_at: number;
+};
+
+interface EventRow {
+  readonly seq: number;
+  readonly tag: string;
+  readonly bytes: number;
+  readonly at: number;
+  readonly event: string | null;
+  readonly key: string | null;
+  readonly data: string;
+}
+
+interface ProducerRow {
+  readonly producer_epoch: number;
+  readonly seq: number;
+  readonly tail: Position;
+}
+
+function newRow(channel: string): LogRow {
+  return {
+    channel,
+    epoch: randomEpoch(),
+    trimmed_seq: 0,
+    trimmed_tag: "",
+    tail_seq: 0,
+    tail_tag: "",
+    bytes: 0,
+    producers: 0,
+    turn: 0,
+    closed: 0,
+    used_at: now(),
+  };
+}
+
+/** The rows of a statement, whose columns are those of the schema in storage.ts. */
+function rows<Row>(sql: SqlStorage, query: string, bindings: readonly SqlValue[]): Row[] {
+  return sql.exec(query, ...bindings).toArray() as Row[];
+}
+
+/** @returns what the append did when it first came; undefined for one that is new */
+function verdict({ id, epoch, seq }: Producer, last: ProducerRow | undefined): ProducerRow | undefined {
+  if (last !== undefined && epoch < last.producer_epoch) {
+    throw new SluiceError(
+      "fenced",
+      `Cannot append: producer ${JSON.stringify(id)} is at epoch ${last.producer_epoch}, this is ${epoch}; another has taken over`,
+    );
+  }
+  const expected = last === undefined || epoch > last.producer_epoch ? 0 : last.seq + 1;
+  if (seq === expected) return undefined;
+  if (seq < expected) return last;
+  throw new SluiceError(
+    "sequence",
+    `Cannot append: producer ${JSON.stringify(id)} should send seq ${expected}, this is ${seq}; an append is missing`,
+  );
+}
+
+/** SQLite keeps UTF-8. What readers see live has to be what they see replayed. */
+function wellFormed({ event, data, key }: NewEvent): NewEvent {
+  return {
+    ...(event !== undefined && { event: event.toWellFormed() }),
+    data: data.toWellFormed(),
+    ...(key !== undefined && { key: key.toWellFormed() }),
+  };
+}
+
+function sizeOf({ event = "", data, key = "" }: NewEvent): number {
+  return event.length + data.length + key.length + 64;
+}
