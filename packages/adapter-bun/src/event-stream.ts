@@ -43,7 +43,7 @@ export function eventStream<Server extends BunServer = BunServer, BunRequest ext
 ): (request: BunRequest, server: Server) => Promise<Response> {
   const responder = createResponder(source, options);
   return (request, server) => {
-    if (!responder.passesOn(request.headers)) server.timeout(request, 0);
+    if (!responder.passesOn(request)) server.timeout(request, 0);
     const native = { request, server };
     const { response } = respondWithStream(responder, request, native, {
       signal: request.signal,

@@ -58,7 +58,7 @@ export function eventStream<
   return (request, reply) => {
     const native = { request, reply };
     const exchange = exchangeOf(request.raw, native);
-    if (responder.passesOn(exchange.headers)) return responder.otherwise(native);
+    if (responder.passesOn(exchange)) return responder.otherwise(native);
     // Fastify waits for send(). A promise would tell it of the end of the response, too: as an error, where a client is reset.
     respond(responder, exchange, reply as FastifyReply).catch((error: unknown) => reply.send(error as never));
     return undefined;

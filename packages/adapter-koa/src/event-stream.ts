@@ -47,7 +47,7 @@ export function eventStream<State = DefaultState, Context = DefaultContext>(
     const native = { ctx, next };
     // Mounted apps rewrite the request's own URL.
     const exchange = exchangeOf(ctx.req, native, ctx.originalUrl);
-    if (responder.passesOn(exchange.headers)) return responder.otherwise(native);
+    if (responder.passesOn(exchange)) return responder.otherwise(native);
     forgiveLeaving(ctx);
     const answer = await openBody(responder, exchange, ctx.res);
     // Else nobody is left to answer.

@@ -20,7 +20,30 @@ export function exchangeOf<Native>(
   native: Native,
   target: string = wholeTargetOf(req),
 ): Exchange<Native> {
-  return { method: req.method ?? "GET", url: urlOf(req, target), headers: headersOf(req), native };
+  return new NodeExchange(req, native, target);
+}
+
+/** URL and headers are made when they are asked for, and not kept: most connections live long and never ask. */
+class NodeExchange<Native> implements Exchange<Native> {
+  readonly method: string;
+  readonly native: Native;
+  readonly #req: NodeRequest;
+  readonly #target: string;
+
+  constructor(req: NodeRequest, native: Native, target: string) {
+    this.method = req.method ?? "GET";
+    this.native = native;
+    this.#req = req;
+    this.#target = target;
+  }
+
+  get url(): URL {
+    return urlOf(this.#req, this.#target);
+  }
+
+  get headers(): Headers {
+    return headersOf(this.#req);
+  }
 }
 
 /** Frameworks that mount routers rewrite `url` and keep the whole in `originalUrl`. */

@@ -90,7 +90,7 @@ class BodySink extends ResponseSink {
     this.#open({ status, headers, body: status === 200 ? this.#body : undefined });
   }
 
-  override write(bytes: Uint8Array): boolean {
+  override write(bytes: Uint8Array<ArrayBuffer>): boolean {
     // Where the body is piped straight to the response and nobody else listens, the pipe is left out: an eighth less CPU.
     const isDirect = this.#isPipedToResponse && this.#body.readableLength === 0;
     if (isDirect && this.#body.listenerCount("data") === 1) return super.write(bytes);

@@ -27,7 +27,7 @@ export function respondWith<Native>(
   // The client may have left while a middleware worked: nothing is run for it.
   if (isOver(res)) return undefined;
   const exchange = exchangeOf(req, native);
-  if (responder.passesOn(exchange.headers)) return responder.otherwise(native);
+  if (responder.passesOn(exchange)) return responder.otherwise(native);
   watch(res, responder.respond(exchange, new ResponseSink(res)));
   return undefined;
 }

@@ -18,18 +18,19 @@ export class ResponseSink implements Sink {
 
   open(status: number, headers: Headers): void {
     const res = this.#res;
-    // Of the body that would have been sent in place of this one.
-    res.removeHeader("content-length");
-    // One by one, over what the framework or a middleware has set: the rest of theirs survives.
-    headers.forEach((value, name) => {
-      if (name !== "set-cookie") res.setHeader(name, value);
-    });
-    for (const cookie of headers.getSetCookie()) appendCookie(res, cookie);
     res.statusCode = status;
-    if (status !== 200) return; // they leave with end()
-    outliveIdleLimit(res);
-    if ("stream" in res) res.writeHead(status);
-    else res.flushHeaders();
+    // The others leave with end().
+    if (status === 200) outliveIdleLimit(res);
+    if ("stream" in res) {
+      setHeaders(res, headers);
+      if (status === 200) res.writeHead(status);
+    } else if (status === 200 && isUntouched(res)) {
+      res.writeHead(status, flat(headers));
+      res.flushHeaders();
+    } else {
+      setHeaders(res, headers);
+      if (status === 200) res.flushHeaders();
+    }
   }
 
   write(bytes: Uint8Array<ArrayBuffer>): boolean {
@@ -59,6 +60,33 @@ export class ResponseSink implements Sink {
   }
 }
 
+/** No framework or middleware has set a header, or waits to be told of them. */
+function isUntouched(res: ServerResponse): boolean {
+  return res.getHeaderNames().length === 0 && !Object.hasOwn(res, "writeHead");
+}
+
+/** One by one, over what the framework or a middleware has set: the rest of theirs survives. */
+function setHeaders(res: NodeResponse, headers: Headers): void {
+  // Of the body that would have been sent in place of this one.
+  res.removeHeader("content-length");
+  headers.forEach((value, name) => {
+    if (name !== "set-cookie") res.setHeader(name, value);
+  });
+  for (const cookie of headers.getSetCookie()) appendCookie(res, cookie);
+}
+
+const flattened = new WeakMap<Headers, string[]>();
+
+/** Names and values, one after another: made once for all responses that have the same. */
+function flat(headers: Headers): string[] {
+  const known = flattened.get(headers);
+  if (known !== undefined) return known;
+  const names: string[] = [];
+  headers.forEach((value, name) => names.push(name, value));
+  flattened.set(headers, names);
+  return names;
+}
+
 /** The HTTP/2 error code (RFC 9113, section 7). */
 const CANCEL = 8;
 
@@ -70,8 +98,10 @@ export function flush(res: NodeResponse): void {
 /** A stream has keep-alive and a write deadline of its own: how long requests may be idle is no measure for it. */
 export function outliveIdleLimit(res: NodeResponse): void {
   // With a listener, which the responses of some test tools insist on.
-  res.setTimeout(0, () => {});
+  res.setTimeout(0, nothing);
 }
+
+function nothing(): void {}
 
 /** Nobody is left to answer. */
 export function isOver(res: NodeResponse): boolean {

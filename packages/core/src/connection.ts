@@ -7,8 +7,8 @@ import type { Settings } from "./options.ts";
 import type { Crowd, Member } from "./crowd.ts";
 import type { Flow } from "./flow.ts";
 import type { Refusal } from "./observe.ts";
-import { readLastEventId } from "./request.ts";
-import type { Resume } from "./request.ts";
+import { acceptance, readLastEventId } from "./request.ts";
+import type { Resume, ResumeOutcome } from "./request.ts";
 import type { Batch } from "./segment.ts";
 import { Tick } from "./tick.ts";
 import type { Ticking } from "./tick.ts";
@@ -47,6 +47,7 @@ export interface Connection<Native = unknown> extends Exchange<Native>, Resume {
 }
 
 const NOTHING = Symbol("nothing");
+const DONE = Promise.resolve();
 
 function notAdmitted(): SluiceError {
   return new SluiceError(
@@ -64,21 +65,34 @@ function lateSend(): SluiceError {
   );
 }
 
-/** What the client is told of its resume in the `Sluice-Resume` header. */
-export type ResumeOutcome = "fresh" | "resumed" | "gap";
+/** Opens the response of a connection that was admitted. */
+export interface Opener {
+  /** Called once, before the first bytes. */
+  open(resumed: ResumeOutcome | undefined): void;
+}
+
+/** Asks again when a connection's authorisation ends, in ms since the epoch; undefined where that cannot be told. */
+export interface Revalidator {
+  revalidate(): Promise<number | undefined>;
+}
 
 export class LiveConnection<Native> implements Connection<Native>, Member, WriterOwner, Ticking {
   readonly method: string;
   readonly native: Native;
   readonly resume: Resume["resume"];
   readonly lastEventId: string | undefined;
+  /** The client takes event streams. */
+  readonly accepts: boolean;
   /** The client has been told `sluice.end` before. */
   readonly hasSeenEnd: boolean;
 
   readonly #exchange: Exchange<Native>;
+  // Made when somebody asks for them, as the next three.
+  #url: URL | undefined = undefined;
+  #headers: Headers | undefined = undefined;
+  #send: ((event: ServerSentEvent) => Promise<void>) | undefined = undefined;
   readonly #writer: SinkWriter;
   readonly #settings: Settings<Native>;
-  /** Made when somebody asks for the signal. */
   #over: AbortController | undefined = undefined;
   /** Why the source has to stop. */
   #stopped: CloseReason | undefined = undefined;
@@ -91,19 +105,22 @@ export class LiveConnection<Native> implements Connection<Native>, Member, Write
   #agesAt = Infinity;
   #expiresAt = Infinity;
   #revalidateAt = Infinity;
-  #revalidate: (() => Promise<number | undefined>) | undefined = undefined;
+  #revalidator: Revalidator | undefined = undefined;
   /** The last error that was reported. */
   #reported: unknown = NOTHING;
   #isReporting = false;
   #isAdmitted = false;
   #sourceIsDone = false;
-  #open: ((resumed?: ResumeOutcome) => void) | undefined = undefined;
-  #greeted: Promise<void> = Promise.resolve();
+  #opener: Opener | undefined = undefined;
+  #greeted: Promise<void> = DONE;
 
-  constructor(exchange: Exchange<Native>, resume: Resume, writer: SinkWriter, settings: Settings<Native>) {
+  constructor(exchange: Exchange<Native>, writer: SinkWriter, settings: Settings<Native>) {
     this.method = exchange.method;
     this.native = exchange.native;
     this.#exchange = exchange;
+    const { headers } = exchange;
+    this.accepts = acceptance(headers.get("Accept")) !== "none";
+    const resume = readLastEventId(headers, exchange, settings.maxLastEventIdLength);
     this.hasSeenEnd = resume.lastEventId === END_ID;
     this.resume = this.hasSeenEnd ? "unknown" : resume.resume;
     this.lastEventId = this.hasSeenEnd ? undefined : resume.lastEventId;
@@ -117,11 +134,11 @@ export class LiveConnection<Native> implements Connection<Native>, Member, Write
   }
 
   get url(): URL {
-    return this.#exchange.url;
+    return (this.#url ??= this.#exchange.url);
   }
 
   get headers(): Headers {
-    return this.#exchange.headers;
+    return (this.#headers ??= this.#exchange.headers);
   }
 
   get signal(): AbortSignal {
@@ -147,7 +164,7 @@ export class LiveConnection<Native> implements Connection<Native>, Member, Write
 
   /** Status and headers have been sent. */
   get isOpen(): boolean {
-    return this.#isAdmitted && this.#open === undefined;
+    return this.#isAdmitted && this.#opener === undefined;
   }
 
   /** What is written now is taken. */
@@ -163,8 +180,12 @@ export class LiveConnection<Native> implements Connection<Native>, Member, Write
     return this.#flow?.lag ?? 0;
   }
 
-  // A property, not a method: sources take it out of the connection, `async ({ send }) => …`.
-  readonly send = (event: ServerSentEvent): Promise<void> => {
+  // Not a method: sources take it out of the connection, `async ({ send }) => …`.
+  get send(): (event: ServerSentEvent) => Promise<void> {
+    return (this.#send ??= (event) => this.#sendEvent(event));
+  }
+
+  #sendEvent(event: ServerSentEvent): Promise<void> {
     if (!this.#isAdmitted && this.reason === undefined) return rejected(notAdmitted());
     try {
       if (this.#sourceIsDone) this.#reportLateSend();
@@ -177,12 +198,11 @@ export class LiveConnection<Native> implements Connection<Native>, Member, Write
       this.report(error);
       return rejected(error);
     }
-  };
+  }
 
-  /** What opens the response; it is called once, before the first bytes. */
-  admit(open: (resumed?: ResumeOutcome) => void): void {
+  admit(opener: Opener): void {
     this.#isAdmitted = true;
-    this.#open = open;
+    this.#opener = opener;
   }
 
   /**
@@ -190,11 +210,11 @@ export class LiveConnection<Native> implements Connection<Native>, Member, Write
    * called. Resolves when there is room for an event.
    */
   greet(resumed?: ResumeOutcome): Promise<void> {
-    const open = this.#open;
-    if (open === undefined || this.reason !== undefined) return this.#greeted;
-    this.#open = undefined;
+    const opener = this.#opener;
+    if (opener === undefined || this.reason !== undefined) return this.#greeted;
+    this.#opener = undefined;
     try {
-      open(resumed);
+      opener.open(resumed);
     } catch (error) {
       this.report(error);
       this.#writer.abort("write-failed");
@@ -234,8 +254,8 @@ export class LiveConnection<Native> implements Connection<Native>, Member, Write
 
   /** What the client says that it has got, where it may be as long as this. */
   resumeUpTo(maxLength: number): Resume {
-    if (this.hasSeenEnd) return { resume: "unknown", lastEventId: undefined };
-    return readLastEventId(this.headers, this.url, maxLength);
+    if (this.hasSeenEnd || maxLength <= this.#settings.maxLastEventIdLength) return this;
+    return readLastEventId(this.headers, this, maxLength);
   }
 
   /** Tells the client that there is nothing to come back for. */
@@ -268,13 +288,12 @@ export class LiveConnection<Native> implements Connection<Native>, Member, Write
    * Ends the connection when it is old enough, or when `expiresAt` (ms since the epoch) has come; and asks at intervals
    * when that is.
    *
-   * @param revalidate resolves to a new `expiresAt`, or to undefined where none could be told
    */
-  startAging(expiresAt: number, revalidate: (() => Promise<number | undefined>) | undefined): void {
+  startAging(expiresAt: number, revalidator: Revalidator): void {
     const { maxAge } = this.#settings;
     if (maxAge !== false) this.#agesAt = performance.now() + maxAge * (1 - Math.random() / 10);
     this.#expire(expiresAt);
-    this.#revalidate = revalidate;
+    this.#revalidator = revalidator;
     this.#revalidateLater();
     this.lookBy(Math.min(this.#endsAt, this.#revalidateAt));
   }
@@ -344,13 +363,13 @@ export class LiveConnection<Native> implements Connection<Native>, Member, Write
   #revalidateLater(): void {
     const { revalidate } = this.#settings;
     // Spread, so that a crowd that came together does not ask together.
-    const isAsked = revalidate !== false && this.#revalidate !== undefined && !this.isStopped;
+    const isAsked = revalidate !== false && !this.isStopped;
     this.#revalidateAt = isAsked ? performance.now() + revalidate * (1 - Math.random() / 10) : Infinity;
   }
 
   async #askAgain(): Promise<void> {
     this.#revalidateAt = Infinity;
-    const expiresAt = await this.#revalidate?.();
+    const expiresAt = await this.#revalidator?.revalidate();
     if (this.isStopped) return;
     if (expiresAt !== undefined) this.#expire(expiresAt);
     this.#revalidateLater();

@@ -81,7 +81,7 @@ export function respondWithStream<Native>(
 ): StreamingResponse {
   const { method, headers } = request;
   const { signal } = options;
-  if (responder.passesOn(headers)) return answered(passOn(responder, native));
+  if (responder.passesOn(request)) return answered(passOn(responder, native));
   if (signal?.aborted === true) return answered(Promise.resolve(goneResponse()));
   const sink = new ResponseSink(method, options);
   const writer = responder.respond({ method, url: new URL(request.url), headers, native }, sink);

@@ -8,6 +8,7 @@ import { SluiceError } from "./errors.ts";
 import { crowdOf } from "./hub.ts";
 import type { Hub } from "./hub.ts";
 import type { ChannelEvent } from "./segment.ts";
+import { responseHeaders } from "./request.ts";
 import { resolveWriterOptions, writerRules } from "./writer.ts";
 import type { WriterOptions, WriterSettings } from "./writer.ts";
 
@@ -124,7 +125,8 @@ export interface Settings<Native> extends WriterSettings {
   readonly whenBehind: "catch-up" | "skip" | "disconnect";
   readonly maxLag: number;
   readonly revalidate: number | false;
-  readonly headers: (connection: Connection<Native>) => Headers | undefined;
+  /** All headers of a stream, not to be changed. */
+  readonly headers: (connection: Connection<Native>) => Headers;
   readonly serialize: (data: unknown) => string;
   readonly authorize: EventStreamOptions<Native>["authorize"];
   readonly otherwise: EventStreamOptions<Native>["otherwise"];
@@ -140,7 +142,7 @@ export interface Settings<Native> extends WriterSettings {
 export function resolveOptions<Native>(options: EventStreamOptions<Native>): Settings<Native> {
   checkOptions("Cannot create event stream", options, rules);
   const { retry = [2000, 4000], headers } = options;
-  const fixed = typeof headers === "function" ? undefined : checkHeaders(headers);
+  const fixed = responseHeaders(typeof headers === "function" ? undefined : checkHeaders(headers));
   return {
     ...resolveWriterOptions(options),
     retry: typeof retry === "number" ? [retry, retry] : retry,
@@ -156,7 +158,8 @@ export function resolveOptions<Native>(options: EventStreamOptions<Native>): Set
     whenBehind: options.whenBehind ?? "catch-up",
     maxLag: options.maxLag ?? 1000,
     revalidate: checkRevalidate(options),
-    headers: typeof headers === "function" ? (connection) => checkHeaders(headers(connection)) : () => fixed,
+    headers:
+      typeof headers === "function" ? (connection) => responseHeaders(checkHeaders(headers(connection))) : () => fixed,
     serialize: options.serialize ?? JSON.stringify,
     authorize: options.authorize,
     otherwise: options.otherwise,

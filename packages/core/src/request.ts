@@ -37,14 +37,35 @@ export function acceptance(accept: string | null): "named" | "wildcard" | "none"
  * Reads the last event ID: the `Last-Event-ID` header (HTML Standard, section 9.2.3), else the query parameter
  * `lastEventId`, for clients that cannot set headers.
  */
-export function readLastEventId(headers: Headers, url: URL, maxLength: number): Resume {
+export function readLastEventId(headers: Headers, request: { readonly url: URL }, maxLength: number): Resume {
   const header = headers.get("Last-Event-ID");
-  const value = header === null || header === "" ? url.searchParams.get("lastEventId") : utf8FromByteString(header);
+  const value =
+    header === null || header === "" ? request.url.searchParams.get("lastEventId") : utf8FromByteString(header);
   if (value === null || value === "") return { resume: "fresh", lastEventId: undefined };
   if (value === undefined || value.length > maxLength || isUnfit(value)) {
     return { resume: "unknown", lastEventId: undefined };
   }
   return { resume: "resumed", lastEventId: value };
+}
+
+/** What the client is told of its resume in the `Sluice-Resume` header. */
+export type ResumeOutcome = "fresh" | "resumed" | "gap";
+
+/** Made once where the headers are the same for all: nobody changes them. */
+const withOutcomes = new WeakMap<Headers, Partial<Record<ResumeOutcome, Headers>>>();
+
+/** The headers of a channel's stream. */
+export function withOutcome(headers: Headers, resumed: ResumeOutcome): Headers {
+  const known = withOutcomes.get(headers) ?? {};
+  withOutcomes.set(headers, known);
+  known[resumed] ??= withHeader(headers, "Sluice-Resume", resumed);
+  return known[resumed];
+}
+
+function withHeader(headers: Headers, name: string, value: string): Headers {
+  const more = new Headers(headers);
+  more.set(name, value);
+  return more;
 }
 
 /** The headers of every stream: ours, then the user's over them. */

@@ -1,19 +1,20 @@
 import { SluiceError, show } from "./errors.ts";
 import { LiveConnection } from "./connection.ts";
-import type { Exchange } from "./connection.ts";
+import type { Exchange, Opener } from "./connection.ts";
 import { resolveOptions } from "./options.ts";
 import type { Authorization, EventStreamOptions, Settings } from "./options.ts";
-import { acceptance, readLastEventId, responseHeaders } from "./request.ts";
+import { acceptance, withOutcome } from "./request.ts";
+import type { ResumeOutcome } from "./request.ts";
 import type { Crowd } from "./crowd.ts";
 import { checkSource, runSource } from "./source.ts";
-import type { Source } from "./source.ts";
+import type { Source, SourceEnd } from "./source.ts";
 import { SinkWriter } from "./writer.ts";
 import type { Sink, Writer } from "./writer.ts";
 
 /** Answers requests with a stream: what every adapter's `eventStream` is made of. */
 export interface Responder<Native> {
   /** Whether this client is for `otherwise`, which the adapter then calls in place of `respond`. */
-  passesOn(headers: Headers): boolean;
+  passesOn(request: { readonly headers: Headers }): boolean;
   /** Calls the option of that name, and answers what it has answered. */
   otherwise(native: Native): unknown;
   /**
@@ -65,75 +66,138 @@ export function createResponder<Native>(
   checkSource(source);
   const settings = resolveOptions(options);
   return {
-    passesOn: (headers) => settings.otherwise !== undefined && acceptance(headers.get("Accept")) !== "named",
+    passesOn: (request) => settings.otherwise !== undefined && acceptance(request.headers.get("Accept")) !== "named",
     otherwise: (native) => settings.otherwise?.(native),
     respond(exchange, sink) {
       const writer = new SinkWriter(sink, settings);
-      return Object.assign(writer, { done: answer(source, settings, exchange, sink, writer) });
+      writer.done = new Answer(source, settings, exchange, sink, writer).run();
+      return writer;
     },
   };
 }
 
 const METHODS = ["GET", "HEAD", "POST"];
 
-/** Resolves as `done` does. Never rejects: what goes wrong ends the connection and is told to `onError`. */
-async function answer<Native>(
-  source: Source<Native>,
-  settings: Settings<Native>,
-  exchange: Exchange<Native>,
-  sink: Sink,
-  writer: SinkWriter,
-): Promise<void> {
-  const resume = readLastEventId(exchange.headers, exchange.url, settings.maxLastEventIdLength);
-  const endsForGood = exchange.method === "GET" && settings.whenDone === "end";
-  const connection = new LiveConnection(exchange, resume, writer, settings);
-  const refuse = (status: number, headers?: Record<string, string>): void => {
-    sink.open(status, new Headers({ "Cache-Control": "no-store", ...headers }));
-    connection.end("refused");
-  };
-  let stopped: Promise<void> | undefined;
-  const onStop = (stop: () => unknown): void => {
-    stopped = stopSource(stop, connection);
-  };
-  try {
-    if (!METHODS.includes(exchange.method)) return refuse(405, { Allow: METHODS.join(", ") });
-    if (acceptance(exchange.headers.get("Accept")) === "none") return refuse(406);
-    if (endsForGood && connection.hasSeenEnd) return refuse(204);
-    // Not awaited where there is nothing to wait for: headers then leave within the platform's own callback.
-    const verdict = settings.authorize === undefined ? ADMITTED : await admit(settings, connection);
-    if (connection.reason !== undefined) return;
-    if ("status" in verdict) return refuse(verdict.status);
-    const headers = headersFor(settings, connection);
-    if (headers === undefined) return refuse(500);
-    if (exchange.method === "HEAD") {
-      sink.open(200, headers);
-      return connection.end("finished");
+/** Where a request is, from what it asks to the source's end. It is kept as long as the connection: it holds little. */
+class Answer<Native> implements Opener {
+  readonly #source: Source<Native>;
+  readonly #settings: Settings<Native>;
+  readonly #sink: Sink;
+  readonly #writer: SinkWriter;
+  readonly #connection: LiveConnection<Native>;
+  /** Of the response, once it is known that there will be a stream. */
+  #headers: Headers | undefined = undefined;
+  #expiresAt = Infinity;
+  /** Resolves when a source that had to be stopped has been. */
+  #stopped: Promise<void> | undefined = undefined;
+
+  constructor(
+    source: Source<Native>,
+    settings: Settings<Native>,
+    exchange: Exchange<Native>,
+    sink: Sink,
+    writer: SinkWriter,
+  ) {
+    this.#source = source;
+    this.#settings = settings;
+    this.#sink = sink;
+    this.#writer = writer;
+    this.#connection = new LiveConnection(exchange, writer, settings);
+  }
+
+  /** Resolves as `done` does. Never rejects: what goes wrong ends the connection and is told to `onError`. */
+  async run(): Promise<void> {
+    const connection = this.#connection;
+    try {
+      // Not awaited where there is nothing to wait for: headers then leave within the platform's own callback.
+      const admission = this.#admit();
+      const isAdmitted = typeof admission === "boolean" ? admission : await admission;
+      if (isAdmitted) this.#conclude(await runSource(this.#source, connection, this.#settings, this));
+    } catch (error) {
+      reportUnlessOver(error, connection);
+      void connection.greet();
+      connection.end("failed");
+    } finally {
+      await this.#stopped;
+      await this.#writer.closed;
     }
-    connection.admit((resumed) => {
-      if (resumed !== undefined) headers.set("Sluice-Resume", resumed);
-      sink.open(200, headers);
-      connection.startAging(verdict.expiresAt, () => revalidate(settings, connection));
-    });
-    const enter = (crowd: Crowd): boolean => {
-      const refusal = connection.enter(crowd, limitKeyOf(settings, connection));
-      if (refusal === "maxConnectionsPerKey" && !connection.isOpen) refuse(429, { "Retry-After": "30" });
-      // For the others 200, and a time to come back: for a 5xx a native EventSource would never return.
-      else if (refusal !== undefined) connection.sayGoodbye(refusal === "draining" ? "drained" : "refused");
-      return refusal === undefined;
-    };
-    if (settings.crowd !== undefined && !enter(settings.crowd)) return;
-    const ended = await runSource(source, connection, settings, enter, onStop);
-    if (ended === "told") return refuse(204);
-    if (ended === "finished" && endsForGood) connection.sayEnd();
-    if (ended === "drained") connection.sayGoodbye("drained");
-    else connection.end("finished");
-  } catch (error) {
-    reportUnlessOver(error, connection);
-    void connection.greet();
-    connection.end("failed");
-  } finally {
-    await stopped;
-    await writer.closed;
+  }
+
+  /** Makes the connection one of a hub's, or turns it away. */
+  enter(crowd: Crowd): boolean {
+    const connection = this.#connection;
+    const refusal = connection.enter(crowd, limitKeyOf(this.#settings, connection));
+    if (refusal === "maxConnectionsPerKey" && !connection.isOpen) this.#refuse(429, { "Retry-After": "30" });
+    // For the others 200, and a time to come back: for a 5xx a native EventSource would never return.
+    else if (refusal !== undefined) connection.sayGoodbye(refusal === "draining" ? "drained" : "refused");
+    return refusal === undefined;
+  }
+
+  open(resumed: ResumeOutcome | undefined): void {
+    const headers = this.#headers as Headers;
+    this.#sink.open(200, resumed === undefined ? headers : withOutcome(headers, resumed));
+    this.#connection.startAging(this.#expiresAt, this);
+  }
+
+  /** When the authorisation ends as `authorize` sees it now; undefined where it cannot tell. */
+  async revalidate(): Promise<number | undefined> {
+    const verdict = await authorized(this.#settings, this.#connection);
+    if ("expiresAt" in verdict) return verdict.expiresAt;
+    return verdict.status < 500 ? 0 : undefined;
+  }
+
+  stopSource(stop: () => unknown): void {
+    this.#stopped = settled(stop, this.#connection);
+  }
+
+  /** @returns whether there is a stream to be */
+  #admit(): boolean | Promise<boolean> {
+    const connection = this.#connection;
+    const { method } = connection;
+    if (!METHODS.includes(method)) return this.#refuse(405, { Allow: METHODS.join(", ") });
+    if (!connection.accepts) return this.#refuse(406);
+    if (this.#endsForGood && connection.hasSeenEnd) return this.#refuse(204);
+    if (this.#settings.authorize === undefined) return this.#prepare(ADMITTED);
+    return authorized(this.#settings, connection).then((verdict) => this.#prepare(verdict));
+  }
+
+  #prepare(verdict: Verdict): boolean {
+    const connection = this.#connection;
+    if (connection.reason !== undefined) return false;
+    if ("status" in verdict) return this.#refuse(verdict.status);
+    this.#headers = headersFor(this.#settings, connection);
+    if (this.#headers === undefined) return this.#refuse(500);
+    if (connection.method === "HEAD") {
+      this.#sink.open(200, this.#headers);
+      connection.end("finished");
+      return false;
+    }
+    this.#expiresAt = verdict.expiresAt;
+    connection.admit(this);
+    const { crowd } = this.#settings;
+    return crowd === undefined || this.enter(crowd);
+  }
+
+  #conclude(ended: SourceEnd): void {
+    const connection = this.#connection;
+    if (ended === "told") {
+      this.#refuse(204);
+    } else if (ended === "drained") {
+      connection.sayGoodbye("drained");
+    } else {
+      if (ended === "finished" && this.#endsForGood) connection.sayEnd();
+      connection.end("finished");
+    }
+  }
+
+  get #endsForGood(): boolean {
+    return this.#connection.method === "GET" && this.#settings.whenDone === "end";
+  }
+
+  #refuse(status: number, headers?: Record<string, string>): false {
+    this.#sink.open(status, new Headers({ "Cache-Control": "no-store", ...headers }));
+    this.#connection.end("refused");
+    return false;
   }
 }
 
@@ -150,7 +214,7 @@ function limitKeyOf<Native>({ limitKey }: Settings<Native>, connection: LiveConn
   );
 }
 
-async function stopSource<Native>(stop: () => unknown, connection: LiveConnection<Native>): Promise<void> {
+async function settled<Native>(stop: () => unknown, connection: LiveConnection<Native>): Promise<void> {
   try {
     await stop();
   } catch (error) {
@@ -160,7 +224,7 @@ async function stopSource<Native>(stop: () => unknown, connection: LiveConnectio
 
 function headersFor<Native>(settings: Settings<Native>, connection: LiveConnection<Native>): Headers | undefined {
   try {
-    return responseHeaders(settings.headers(connection));
+    return settings.headers(connection);
   } catch (error) {
     connection.report(error);
     return undefined;
@@ -172,7 +236,7 @@ type Verdict = { readonly status: number } | { readonly expiresAt: number /* ms 
 const ADMITTED: Verdict = { expiresAt: Infinity };
 
 /** What `authorize` says, and no for anything that it cannot mean. */
-async function admit<Native>(settings: Settings<Native>, connection: LiveConnection<Native>): Promise<Verdict> {
+async function authorized<Native>(settings: Settings<Native>, connection: LiveConnection<Native>): Promise<Verdict> {
   try {
     const answered = await settings.authorize?.(connection);
     if (answered === false) return { status: 403 };
@@ -184,16 +248,6 @@ async function admit<Native>(settings: Settings<Native>, connection: LiveConnect
     if (status === undefined || status >= 500) connection.report(error);
     return { status: status ?? 500 };
   }
-}
-
-/** When the authorisation ends as `authorize` sees it now; undefined where it cannot tell. */
-async function revalidate<Native>(
-  settings: Settings<Native>,
-  connection: LiveConnection<Native>,
-): Promise<number | undefined> {
-  const verdict = await admit(settings, connection);
-  if ("expiresAt" in verdict) return verdict.expiresAt;
-  return verdict.status < 500 ? 0 : undefined;
 }
 
 function expiryOf(answered: Authorization): number {

@@ -40,34 +40,43 @@ export function checkSource(source: unknown): void {
   throw new SluiceError("invalid-source", `Cannot create event stream: the source is no function: ${why}`);
 }
 
+/** Who runs a source. */
+export interface SourceHost {
+  /** Makes the connection one of a hub's, or turns it away and returns false. */
+  enter(crowd: Crowd): boolean;
+  /** Stops a source that has not come to its end. */
+  stopSource(stop: () => unknown): void;
+}
+
 /**
  * Runs the source of one connection to its end.
  *
- * @param enter makes the connection one of a hub's, or turns it away and returns false
- * @param onStop given what stops the source, where it has to be stopped: to be called at once
  * @returns how it ended
  */
-export async function runSource<Native>(
+export function runSource<Native>(
   source: Source<Native>,
   connection: LiveConnection<Native>,
   settings: Settings<Native>,
-  enter: (crowd: Crowd) => boolean,
-  onStop: (stop: () => unknown) => void,
+  host: SourceHost,
 ): Promise<SourceEnd> {
-  const run = (channel: Readable): Promise<SourceEnd> | SourceEnd => {
-    if (connection.hasSeenEnd) return "told";
-    if (connection.crowd !== undefined && connection.crowd !== channel.crowd) throw ofAnotherHub();
-    return enter(channel.crowd) ? runChannel(channel, connection, settings) : "over";
-  };
   const produced = typeof source === "function" ? source(connection) : source;
   // A channel's headers tell how the resume went; all other sources' leave at once.
-  if (produced instanceof Readable) return run(produced);
+  if (produced instanceof Readable) return runReadable(produced, connection, settings, host);
+  return runProduced(produced as ReturnType<SourceFunction>, connection, settings, host);
+}
+
+async function runProduced<Native>(
+  produced: ReturnType<SourceFunction>,
+  connection: LiveConnection<Native>,
+  settings: Settings<Native>,
+  host: SourceHost,
+): Promise<SourceEnd> {
   // A client that has seen the end waits: 204 may be all that there is to say.
   if (!connection.hasSeenEnd) void connection.greet();
   const awaited = await produced;
-  if (awaited instanceof Readable) return run(awaited);
+  if (awaited instanceof Readable) return runReadable(awaited, connection, settings, host);
   void connection.greet();
-  if (awaited !== undefined) await runSequence(awaited, connection, onStop);
+  if (awaited !== undefined) await runSequence(awaited, connection, host);
   return "finished";
 }
 
@@ -75,11 +84,22 @@ export async function runSource<Native>(
 export type SourceEnd = FlowEnd | "finished" | "told";
 
 /** A channel, or several: what is read flows to the connection. */
-function runChannel<Native>(
+async function runReadable<Native>(
   channel: Readable,
   connection: LiveConnection<Native>,
   settings: Settings<Native>,
-): Promise<FlowEnd> {
+  host: SourceHost,
+): Promise<SourceEnd> {
+  if (connection.hasSeenEnd) return "told";
+  if (connection.crowd !== undefined && connection.crowd !== channel.crowd) throw ofAnotherHub();
+  return host.enter(channel.crowd) ? flowOf(channel, connection, settings).ended : "over";
+}
+
+function flowOf<Native>(
+  channel: Readable,
+  connection: LiveConnection<Native>,
+  settings: Settings<Native>,
+): Flow<Native> {
   const { start, whenBehind, maxLag, maxLastEventIdLength } = settings;
   // The cursor of several channels is long, and it is ours.
   const { resume, lastEventId } = connection.resumeUpTo(Math.max(maxLastEventIdLength, channel.maxCursorLength));
@@ -91,7 +111,7 @@ function runChannel<Native>(
   };
   const flow = new Flow(channel.open(start, cursor, view), connection, settings);
   connection.attach(flow);
-  return flow.ended;
+  return flow;
 }
 
 function lensFor<Native>(connection: LiveConnection<Native>, settings: Settings<Native>): Lens | undefined {
@@ -146,7 +166,7 @@ function seenEvent<Native>(event: ChannelEvent, mapped: unknown, settings: Setti
 async function runSequence(
   sequence: unknown,
   connection: Connection & Pick<LiveConnection<unknown>, "greet">,
-  onStop: (stop: () => unknown) => void,
+  host: SourceHost,
 ): Promise<void> {
   const puller = pullerOf(sequence);
   let stopped = false;
@@ -154,7 +174,7 @@ async function runSequence(
     if (stopped) return;
     stopped = true;
     connection.signal.removeEventListener("abort", stop);
-    onStop(() => puller.stop());
+    host.stopSource(() => puller.stop());
   };
   if (connection.signal.aborted) return stop();
   connection.signal.addEventListener("abort", stop);

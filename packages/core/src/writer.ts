@@ -187,6 +187,8 @@ const ROOM = Promise.resolve();
 
 export class SinkWriter implements Writer, Ticking {
   owner!: WriterOwner;
+  /** Of a connection that has a source: see `RespondingWriter`. */
+  done: Promise<void> = ROOM;
   readonly closed: Promise<CloseReason>;
   reason: CloseReason | undefined = undefined;
 
