@@ -51,7 +51,7 @@ export default defineConfig({
         plugins,
         test: {
           name: "heavy",
-          include: ["tests/**/*.heavy.test.ts"],
+          include: ["tests/**/*.heavy.test.ts", "examples/**/*.heavy.test.ts"],
           pool: "forks",
           testTimeout: 60_000,
           hookTimeout: 300_000,

@@ -18,9 +18,9 @@ export function nodePath(version: number): string {
   return join(root, `tests/node_modules/node${version}/bin/node`);
 }
 
-/** The test files that run `adapterSuite`, of all packages there are and wherever else is named. */
+/** The test files that run `adapterSuite`, of all adapters there are and wherever else is named. */
 export function suiteFiles(...more: readonly string[]): readonly string[] {
-  return globSync(["packages/*/test/**/*.node.test.ts", ...more], { cwd: root })
+  return globSync(["packages/adapter-*/test/**/*.node.test.ts", ...more], { cwd: root })
     .filter((file) => readFileSync(join(root, file), "utf8").includes("adapterSuite("))
     .toSorted();
 }

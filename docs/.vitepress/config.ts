@@ -36,6 +36,7 @@ export default defineConfig({
           page("HTTP/2, proxies, compression", "/guide/http2-proxies-compression"),
           page("Reading streams", "/guide/reading-streams"),
           page("Errors in production", "/guide/errors-in-production"),
+          page("Compatibility", "/guide/compatibility"),
         ],
       },
       {

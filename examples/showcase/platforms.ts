@@ -36,6 +36,7 @@ export const PLATFORMS: Readonly<Record<string, Platform>> = {
   node: { runtime: "node", run: () => run("node:http", async () => (await import("./platforms/node.ts")).onNode) },
   bun: { runtime: "bun", run: () => run("Bun.serve", async () => (await import("./platforms/bun.ts")).onBun) },
   deno: { runtime: "deno", run: () => run("Deno.serve", async () => (await import("./platforms/deno.ts")).onDeno) },
+  workerd: { runtime: "node", run: async () => (await import("./platforms/workerd.ts")).runOnWorkerd() },
 };
 
 async function run(name: string, load: () => Promise<(showcase: Mountable) => Bind>): Promise<Running> {

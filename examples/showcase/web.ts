@@ -5,11 +5,11 @@
 export function breakable(response: Response): { readonly response: Response; readonly cut: () => void } {
   if (response.body === null) return { response, cut: () => {} };
   const reader = response.body.getReader();
-  let breakOff!: (error: Error) => void;
+  let breakOff!: (reason: unknown) => void;
   const body = new ReadableStream<Uint8Array>(
     {
       start: (controller) => {
-        breakOff = (error) => controller.error(error);
+        breakOff = (reason) => controller.error(reason);
       },
       pull: async (controller) => {
         const { done, value } = await reader.read();
@@ -23,9 +23,10 @@ export function breakable(response: Response): { readonly response: Response; re
   return {
     response: new Response(body, response),
     cut: () => {
-      const error = new Error("The connection was cut");
-      breakOff(error);
-      void reader.cancel(error).catch(() => {});
+      // No Error: of that, the runtime would show the stack on its terminal.
+      const reason = "A connection was cut, as its page had asked";
+      breakOff(reason);
+      void reader.cancel(reason).catch(() => {});
     },
   };
 }

@@ -3,7 +3,7 @@ import { connectStalled } from "@sluice/testkit/clients";
 import { expect } from "vitest";
 
 const leavingUnseen =
-  "the Edge runtime gives a request no signal and its server looks for its client when it next writes, so at the next " +
+  "the Edge runtime never aborts a request, and its server looks for its client when it next writes, so at the next " +
   "keep-alive comment: https://github.com/vercel/edge-runtime/blob/main/packages/runtime/src/server/body-streams.ts";
 
 const isSeenWhenWriting =

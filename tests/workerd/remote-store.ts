@@ -22,6 +22,7 @@ interface Asked<Method extends "append" | "read" | "tails" | "drop"> {
 export interface Options {
   readonly retention?: Retention | undefined;
   readonly maxIdle?: number | undefined;
+  readonly maxProducers?: number | undefined;
 }
 
 /** The store in a Durable Object, as `workers/store.ts` serves it: an object for each world. */

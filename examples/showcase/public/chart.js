@@ -156,7 +156,9 @@ export function createChart(id, legendId) {
       const x = before === undefined ? 0 : isAfterGap ? gaps.at(-1).to : before + passed;
       if (isAfterGap) gaps.at(-1).ms = sample.rested ?? sample.at - lastSample.at;
       lastSample = sample;
-      push(x, sample.cpu * 100, (sample.memoryUsed / sample.memoryTotal) * 100, sample.at);
+      // What a platform cannot see is null, and leaves no line.
+      const part = (value, whole) => (value === null ? null : (value / whole) * 100);
+      push(x, part(sample.cpu, 1), part(sample.memoryUsed, sample.memoryTotal), sample.at);
       drawSoon();
     },
     /** What comes next does not continue what was. */

@@ -30,6 +30,7 @@ export function startMachine(live, onFacts) {
       showFacts(sample.facts);
       onFacts(sample.facts);
       if (left > 0 && --left === 0) tell(STATUS, "live", USUAL);
+      if (sample.cpu === null) tell(STATUS, "quiet", "This platform does not let its programs see the machine.");
       const { rested } = sample;
       if (rested !== undefined) {
         say("quiet", `Nobody was reading for ${duration(rested)}, so nothing was sampled: the gap in the chart.`);
@@ -41,15 +42,28 @@ export function startMachine(live, onFacts) {
     },
     onState: (tone) => {
       showFacts(undefined, tone !== "live");
-      if (tone === "live") tell(STATUS, "live", USUAL);
-      else tell(STATUS, "bad", "Disconnected. What is shown is the past.");
+      if (tone === "live" && left === 0) tell(STATUS, "live", USUAL);
+      if (tone !== "live") tell(STATUS, "bad", "Disconnected. What is shown is the past.");
     },
   });
 }
 
 function showFigures({ load, cores, loopDelay, rss, memoryUsed }) {
-  show("machine-load", `${load.toFixed(2)} / ${cores}`);
-  show("machine-memory", `${(memoryUsed / 2 ** 30).toFixed(1)} GB`);
-  show("machine-loop", `${loopDelay.toFixed(1)} ms`);
-  show("machine-rss", `${Math.round(rss / 2 ** 20)} MB`);
+  const known = (value, words) => (value === null ? "–" : words(value));
+  show(
+    "machine-load",
+    known(load, () => `${load.toFixed(2)} / ${cores}`),
+  );
+  show(
+    "machine-memory",
+    known(memoryUsed, () => `${(memoryUsed / 2 ** 30).toFixed(1)} GB`),
+  );
+  show(
+    "machine-loop",
+    known(loopDelay, () => `${loopDelay.toFixed(1)} ms`),
+  );
+  show(
+    "machine-rss",
+    known(rss, () => `${Math.round(rss / 2 ** 20)} MB`),
+  );
 }

@@ -161,7 +161,7 @@ describe.skipIf(launched instanceof Error)("the page, in a real Chromium", () =>
     complaints = complaints.filter((complaint) => !complaint.includes("net::ERR_CONNECTION_RESET"));
   });
 
-  test("tells of a server that stops in the middle", async () => {
+  test("tells of a server that is going, and goes on by itself with the next one", async () => {
     const own = await startShowcase({ SHOWCASE_JOB_SECONDS: "600" });
     await page.context().close();
     page = await openPage({}, own.url);
@@ -169,21 +169,72 @@ describe.skipIf(launched instanceof Error)("the page, in a real Chromium", () =>
     await see("#job-id", /^\d+$/);
     await page.getByRole("button", { name: "A good marriage" }).click();
     await vi.waitFor(async () => expect(await tokensShown()).toBeGreaterThan(0), { timeout: 5000 });
-    expect(await own.stop("SIGINT")).toBe(0);
-    await see("#job-status", /shutting down, and the job with it/);
-    await see("#assistant-status", /shutting down/);
+    const exit = own.stop("SIGTERM");
+    await see("#notice", /^The server is stopping: it says goodbye to all within 5\.0 s/);
+    await see("#assistant-status", /^The stream ended before the answer did/);
+    expect(await exit).toBe(0);
+    await see("#notice", /^The server has gone\. This page looks for it/);
+    const again = await startShowcase({ PORT: new URL(own.url).port });
+    onTestFinished(async () => void (await again.stop()));
+    await see("#notice", /^The server is back/);
+    await see("#job-status", /^The server no longer knows this job/);
     expect(await page.getByRole("button", { name: "Start hashing" }).isEnabled()).toBe(true);
-    // The channels look for the server in vain, as they should.
-    complaints = complaints.filter((complaint) => !complaint.includes("net::ERR_CONNECTION_REFUSED"));
+    // The page looks for the server in vain, as it should, and then for a job that has gone with it.
+    complaints = complaints.filter(
+      (complaint) => !/net::ERR_CONNECTION_REFUSED|net::ERR_EMPTY_RESPONSE|404/.test(complaint),
+    );
+  });
+
+  test("reads the market in sips, and gets the newest of each symbol", async () => {
+    const figure = async (name: string): Promise<number> =>
+      Number((await text(`#market-${name}`)).replaceAll(/\D/g, ""));
+    await page.locator("#market").scrollIntoViewIfNeeded();
+    await vi.waitFor(async () => expect(await figure("read")).toBeGreaterThan(200), { timeout: 10_000 });
+    expect(await page.locator("#market-tiles li").count()).toBe(20);
+    expect(await figure("overtaken")).toBe(0);
+    await page.getByRole("radio", { name: "Every 2 s" }).check();
+    // Some 400 quotes in two seconds, of 20 symbols.
+    const [, quotes, came, overtaken] =
+      /^(\d+) quotes since the last sip: (\d+) came, (\d+) overtaken\. Of each river the newest\.$/.exec(
+        await see("#market-status", /^[1-9]\d\d quotes since the last sip/),
+      ) ?? [];
+    expect(Number(came)).toBeLessThanOrEqual(20);
+    expect(Number(came) + Number(overtaken)).toBe(Number(quotes));
+    await page.getByRole("radio", { name: "Nothing", exact: true }).check();
+    await see("#market-status", /^You do not read\. [1-9]\d* quotes? since/);
+    const before = await figure("overtaken");
+    await page.getByRole("radio", { name: "All", exact: true }).check();
+    await see("#market-status", /^Every quote/);
+    await vi.waitFor(async () => expect(await figure("overtaken")).toBeGreaterThan(before));
+  });
+
+  test("shows the server's log, as much as was asked for, and no secret that it was sent", async () => {
+    const lines = (): Promise<string[]> => page.locator("#log-lines li").allTextContents();
+    await vi.waitFor(async () => expect((await lines()).join("\n")).toMatch(/info ?stream opened/));
+    await page.getByRole("button", { name: "Send it a secret" }).click();
+    await vi.waitFor(async () =>
+      expect((await lines()).join("\n")).toMatch(
+        /POST path=\/log\/visit\?token=•••&from=•••&topic=weather .*authorization=•••/,
+      ),
+    );
+    await page.getByRole("radio", { name: "debug", exact: true }).check();
+    await vi.waitFor(async () => expect((await lines()).join("\n")).toMatch(/debug ?published /), { timeout: 5000 });
+    await page.getByRole("radio", { name: "warn", exact: true }).check();
+    await vi.waitFor(async () => expect((await lines()).at(-1)).toBe("from here on, warn and above"));
+    await fetch(`${showcase.url}/nothing/here`);
+    await vi.waitFor(async () => expect((await lines()).at(-1)).toMatch(/warn ?GET path=\/nothing\/here status=404/));
+    expect((await lines()).filter((line) => /\d(?:debug|info)/.test(line))).toEqual([]);
   });
 
   test("shows what the server counts", async () => {
-    // The quiz and the machine of this page, and of no other.
-    await see('[data-fact="openStreams"]', /^2$/);
+    // One for quiz, machine and log; the market is not on the screen.
+    await see('[data-fact="openStreams"]', /^1$/);
     await page.getByRole("button", { name: "A good marriage" }).click();
-    await see('[data-fact="openStreams"]', /^3$/);
+    await see('[data-fact="openStreams"]', /^[23]$/);
     await page.getByRole("button", { name: "Stop", exact: true }).click();
-    await see('[data-fact="openStreams"]', /^2$/);
+    await see('[data-fact="openStreams"]', /^[12]$/);
+    expect(Number((await text('[data-fact="delivered"]')).replaceAll(",", ""))).toBeGreaterThan(0);
+    expect(await text('[data-fact="lag"]')).toMatch(/^\d+$/);
     expect(Number(await text('[data-fact="tokensGenerated"]'))).toBeGreaterThan(0);
   });
 

@@ -15,9 +15,16 @@ export interface Showcase {
   stop(signal?: "SIGINT" | "SIGTERM"): Promise<number | null>;
 }
 
-/** Starts the showcase, on any free port unless `env` names one, and waits for the address that it prints. */
-export async function startShowcase(env: Readonly<Record<string, string | undefined>> = {}): Promise<Showcase> {
-  const { child, output } = spawnShowcase({ PORT: "0", ...env });
+/**
+ * Starts the showcase, on any free port unless `env` names one, and waits for the address that it prints.
+ *
+ * @param on the platform. Default: the showcase's own
+ */
+export async function startShowcase(
+  env: Readonly<Record<string, string | undefined>> = {},
+  on?: string,
+): Promise<Showcase> {
+  const { child, output } = spawnShowcase({ PORT: "0", ...env }, on === undefined ? [] : ["--on", on]);
   const url = await new Promise<string>((resolve, reject) => {
     child.stdout?.on("data", () => {
       const address = /http:\/\/\S+:\d+/.exec(output());
@@ -29,7 +36,8 @@ export async function startShowcase(env: Readonly<Record<string, string | undefi
     url,
     process: child,
     output,
-    async stop(signal = "SIGTERM") {
+    // Ctrl-C is the one that does not take its time.
+    async stop(signal = "SIGINT") {
       if (child.exitCode !== null) return child.exitCode;
       const exited = once(child, "exit");
       child.kill(signal);
@@ -42,18 +50,22 @@ export async function startShowcase(env: Readonly<Record<string, string | undefi
 /** Starts the showcase where it is expected to give up, and waits for that. */
 export async function runToExit(
   env: Readonly<Record<string, string | undefined>>,
+  args: readonly string[] = [],
 ): Promise<{ code: number; output: string }> {
-  const { child, output } = spawnShowcase(env);
+  const { child, output } = spawnShowcase(env, args);
   const [code] = (await once(child, "close")) as [number];
   return { code, output: output() };
 }
 
-function spawnShowcase(env: Readonly<Record<string, string | undefined>>): {
-  child: ChildProcess;
-  output: () => string;
-} {
+function spawnShowcase(
+  env: Readonly<Record<string, string | undefined>>,
+  args: readonly string[],
+): { child: ChildProcess; output: () => string } {
   const { PORT: _port, HOST: _host, OPENAI_BASE_URL: _url, OPENAI_API_KEY: _key, ...inherited } = process.env;
-  const child = spawn(process.execPath, [SERVER], { env: { ...inherited, ...env }, stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(process.execPath, [SERVER, ...args], {
+    env: { ...inherited, ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   let text = "";
   child.stdout.on("data", (chunk: Buffer) => (text += chunk.toString()));
   child.stderr.on("data", (chunk: Buffer) => (text += chunk.toString()));

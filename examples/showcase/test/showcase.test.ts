@@ -233,7 +233,7 @@ describe("the job", () => {
   test("is one line of curl: the answer to a POST leads to the stream", async () => {
     const stream = await fetch(`${showcase.url}/jobs`, { method: "POST", redirect: "manual" });
     expect(stream.status).toBe(303);
-    expect(stream.headers.get("Location")).toMatch(/^\/jobs\/[\w-]{16}\/events$/);
+    expect(stream.headers.get("Location")).toMatch(/^\/jobs\/[\da-f]{16}\/events$/);
   });
 
   test("is refused when four are running", async () => {
@@ -281,32 +281,49 @@ describe("the server", () => {
     machine.leave();
   });
 
-  test.each(["SIGINT", "SIGTERM"] as const)(
-    "ends the open streams on %s and exits with 0 by itself",
-    async (signal) => {
-      const own = await startOwn({ SHOWCASE_JOB_SECONDS: "600" });
-      const job = await openStream(own.url + (await startJob(own.url)).events);
-      const answer = await ask(own.url, "What is pride?");
-      const quiz = await openStream(`${own.url}/quiz/events`);
-      const machine = await openStream(`${own.url}/machine/events`);
-      await Promise.all([job.next(), answer.until(({ event }) => event === "token"), quiz.next(), machine.next()]);
-      const askedAt = performance.now();
-      const exit = own.stop(signal);
-      expect((await job.until(() => false)).map(({ event }) => event).slice(-2)).toEqual(["failed", "sluice.end"]);
-      expect((await answer.until(() => false)).at(-1)).toMatchObject({
-        event: "problem",
-        data: { message: expect.stringContaining("shutting down") },
-      });
-      // A channel has not ended, only the hub: nothing says so, and whoever reads will look for the next server.
-      for (const stream of [quiz, machine]) {
-        expect((await stream.until(() => false)).map(({ event }) => event)).not.toContain("sluice.end");
-      }
-      expect([job, answer, quiz, machine].map(({ isComplete }) => isComplete)).toEqual([true, true, true, true]);
-      expect(await exit).toBe(0);
-      expect(performance.now() - askedAt).toBeLessThan(2000);
-      expect(own.output()).not.toMatch(/error|warning/i);
-    },
-  );
+  test.each([
+    ["SIGINT", 1000],
+    ["SIGTERM", 5000],
+  ] as const)("says goodbye to all on %s, spread over %i ms, and exits with 0 by itself", async (signal, within) => {
+    const own = await startOwn({ SHOWCASE_JOB_SECONDS: "600" });
+    const job = await openStream(own.url + (await startJob(own.url)).events);
+    const answer = await ask(own.url, "What is pride?");
+    const market = await openStream(`${own.url}/market/events`);
+    const live = await Promise.all(Array.from({ length: 5 }, () => openStream(`${own.url}/live/events`)));
+    const all = [job, answer, market, ...live];
+    await Promise.all(all.map((stream) => stream.next()));
+    const askedAt = performance.now();
+    const exit = own.stop(signal);
+    const ends = await Promise.all(
+      all.map(async (stream) => ({ frames: await stream.until(() => false), at: performance.now() - askedAt })),
+    );
+    // Nothing has ended but the server: nobody is told that there is nothing to come back for.
+    for (const { frames } of ends) expect(frames.map(({ event }) => event)).not.toContain("sluice.end");
+    expect(all.map(({ isComplete }) => isComplete)).toEqual(all.map(() => true));
+    for (const { frames } of ends.slice(-live.length)) {
+      expect(frames.find(({ event }) => event === "going")?.data).toEqual({ within });
+    }
+    const times = ends.map(({ at }) => at).toSorted((a, b) => a - b);
+    expect((times.at(-1) ?? 0) - (times[0] ?? 0)).toBeGreaterThan(within / 2);
+    expect(await exit).toBe(0);
+    expect(performance.now() - askedAt).toBeLessThan(within + 2500);
+    expect(own.output()).not.toMatch(/error|warning/i);
+  });
+
+  test("lets nobody in while it is going, and tells them to come back", async () => {
+    const own = await startOwn({});
+    const stay = await Promise.all(Array.from({ length: 3 }, () => openStream(`${own.url}/quiz/events`)));
+    const live = await openStream(`${own.url}/live/events`);
+    const exit = own.stop("SIGTERM");
+    await live.until(({ event }) => event === "going");
+    // Once the first has been sent away, nobody new is let in.
+    await Promise.race(stay.map((stream) => stream.until(() => false)));
+    const late = await fetch(`${own.url}/quiz/events`);
+    expect(late.status).toBe(200);
+    expect(await late.text()).toMatch(/^:[^\n]*\nretry: \d+\n\n$/);
+    for (const stream of [...stay, live]) stream.leave();
+    expect(await exit).toBe(0);
+  });
 
   test("says so when the port that was asked for is taken, or is none", async () => {
     const port = new URL(showcase.url).port;
@@ -318,6 +335,12 @@ describe("the server", () => {
       code: 1,
       output: expect.stringContaining('PORT is "http"'),
     });
+  });
+
+  test("lists the platforms when there is none of that name", async () => {
+    const { code, output } = await runToExit({}, ["--on", "netscape"]);
+    expect(code).toBe(2);
+    expect(output).toContain("There is no netscape. Say --on and one of express, koa, fastify, node, bun, deno");
   });
 
   test("finds a free port when none was asked for and the usual one is taken", async () => {

@@ -164,7 +164,7 @@ describe("a filter", () => {
     vi.useFakeTimers();
     const store = memoryStore();
     const slow: EventStore = {
-      ...reading(store),
+      ...methodsOf(store),
       read: async (channel, after, options) => {
         await new Promise((resolve) => setTimeout(resolve, 900));
         return store.read(channel, after, { ...options, limit: 1 });
@@ -338,7 +338,7 @@ test("options that are no functions are refused when the handler is made", async
 });
 
 /** The store's methods, for one that replaces some. */
-function reading(store: EventStore): EventStore {
+function methodsOf(store: EventStore): EventStore {
   return {
     durability: store.durability,
     append: (...given) => store.append(...given),

@@ -76,6 +76,7 @@ class DurableObjectStore implements EventStore {
     const bells = this.#watchers.get(channel) ?? new Set();
     this.#watchers.set(channel, bells.add(bell));
     const leave = (): void => {
+      this.#touch(channel);
       bells.delete(bell);
       if (bells.size === 0 && this.#watchers.get(channel) === bells) this.#watchers.delete(channel);
     };
@@ -90,6 +91,12 @@ class DurableObjectStore implements EventStore {
   async close(): Promise<void> {
     this.#closed = true;
     this.#watchers.clear();
+  }
+
+  /** It was watched until now. Should that not be noted, it expires a little sooner. */
+  #touch(channel: string): void {
+    if (this.#maxIdle === Infinity || this.#closed) return;
+    this.#transact(() => this.#log(channel).touch()).catch(() => {});
   }
 
   /** The log, unless it has expired: then a new one, which is not stored before it is appended to. */

@@ -140,6 +140,7 @@ interface Scope {
   readonly navigator?: { readonly userAgent?: string };
   readonly Bun?: { readonly version: string; readonly gc: (force: boolean) => void };
   readonly Deno?: { readonly version: { readonly deno: string } };
+  readonly EdgeRuntime?: string;
   readonly gc?: () => void;
 }
 
@@ -161,7 +162,7 @@ function runtimeName(): string {
   if (scope.Bun !== undefined) return `Bun/${scope.Bun.version}`;
   if (scope.Deno !== undefined) return `Deno/${scope.Deno.version.deno}`;
   const node = scope.process?.versions?.node;
-  return node === undefined ? (scope.navigator?.userAgent ?? "unknown") : `Node.js/${node}`;
+  return node === undefined ? (scope.navigator?.userAgent ?? scope.EdgeRuntime ?? "unknown") : `Node.js/${node}`;
 }
 
 /** What collects garbage at once; undefined where the runtime lets nobody. */
