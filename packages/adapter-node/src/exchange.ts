@@ -37,6 +37,11 @@ class NodeExchange<Native> implements Exchange<Native> {
     this.#target = target;
   }
 
+  header(name: string): string | null {
+    const value = this.#req.headers[name.toLowerCase()];
+    return value === undefined ? null : String(value);
+  }
+
   get url(): URL {
     return urlOf(this.#req, this.#target);
   }

@@ -97,6 +97,7 @@ export function flush(res: NodeResponse): void {
 
 /** A stream has keep-alive and a write deadline of its own: how long requests may be idle is no measure for it. */
 export function outliveIdleLimit(res: NodeResponse): void {
+  if (!("stream" in res) && res.socket?.timeout === 0) return;
   // With a listener, which the responses of some test tools insist on.
   res.setTimeout(0, nothing);
 }

@@ -23,10 +23,12 @@ export interface Exchange<Native> {
   readonly headers: Headers;
   /** What the platform passed to the handler. */
   readonly native: Native;
+  /** As `headers.get()`, where the platform has it for less than the headers. */
+  readonly header?: ((name: string) => string | null) | undefined;
 }
 
 /** One client's open response, as a source sees it. */
-export interface Connection<Native = unknown> extends Exchange<Native>, Resume {
+export interface Connection<Native = unknown> extends Omit<Exchange<Native>, "header">, Resume {
   /**
    * Sends an event; `data` that is no string is serialised. Resolves when there is room for another.
    *
@@ -118,9 +120,8 @@ export class LiveConnection<Native> implements Connection<Native>, Member, Write
     this.method = exchange.method;
     this.native = exchange.native;
     this.#exchange = exchange;
-    const { headers } = exchange;
-    this.accepts = acceptance(headers.get("Accept")) !== "none";
-    const resume = readLastEventId(headers, exchange, settings.maxLastEventIdLength);
+    this.accepts = acceptance(headerOf(exchange, "Accept")) !== "none";
+    const resume = readLastEventId(headerOf(exchange, "Last-Event-ID"), exchange, settings.maxLastEventIdLength);
     this.hasSeenEnd = resume.lastEventId === END_ID;
     this.resume = this.hasSeenEnd ? "unknown" : resume.resume;
     this.lastEventId = this.hasSeenEnd ? undefined : resume.lastEventId;
@@ -255,7 +256,7 @@ export class LiveConnection<Native> implements Connection<Native>, Member, Write
   /** What the client says that it has got, where it may be as long as this. */
   resumeUpTo(maxLength: number): Resume {
     if (this.hasSeenEnd || maxLength <= this.#settings.maxLastEventIdLength) return this;
-    return readLastEventId(this.headers, this, maxLength);
+    return readLastEventId(headerOf(this.#exchange, "Last-Event-ID"), this, maxLength);
   }
 
   /** Tells the client that there is nothing to come back for. */
@@ -390,4 +391,8 @@ export class LiveConnection<Native> implements Connection<Native>, Member, Write
     if (fields.data === undefined) return encodeFields(fields);
     return encodeFields({ ...fields, data: serializeData(this.#settings.serialize, fields.data) });
   }
+}
+
+function headerOf(exchange: Exchange<unknown>, name: string): string | null {
+  return exchange.header === undefined ? exchange.headers.get(name) : exchange.header(name);
 }

@@ -1,6 +1,6 @@
 import { parseEventId } from "./cursor.ts";
 import type { EventStore, Position, Slice } from "./event-store.ts";
-import { Batch, segmentsOf } from "./segment.ts";
+import { Batch, liveSegment, segmentsOf } from "./segment.ts";
 import type { Segment } from "./segment.ts";
 import { backoff, nextTurn, sleep } from "./timer.ts";
 
@@ -45,6 +45,8 @@ export class Feed {
   #latest:
     | { readonly from: number; readonly to: number; readonly maxBytes: number; readonly batch: Batch }
     | undefined = undefined;
+
+  #live: Batch | undefined = undefined;
 
   /** The loop waits for the bell, and has read all that it knows of. */
   #idle = false;
@@ -107,6 +109,13 @@ export class Feed {
     const batch = new Batch(segments, this.positionAt(from));
     this.#latest = { from, to: this.nextPlace, maxBytes, batch };
     return batch;
+  }
+
+  /** That a reader has come to the end of the run; the same for all who have. */
+  get live(): Batch {
+    const position = this.position as Position;
+    if (this.#live?.from !== position) this.#live = new Batch([liveSegment(position)], position);
+    return this.#live;
   }
 
   /** The segments from number `from` on; undefined where the first of them have been let go. */

@@ -9,14 +9,19 @@ import { startTimer } from "./timer.ts";
 /** How a channel's flow ended: it was closed and has told the client; its hub is closing; or the connection is over. */
 export type FlowEnd = "sealed" | "drained" | "over";
 
+/** Whom a flow tells how it ended, once. */
+export interface FlowHost {
+  ended(end: FlowEnd): void;
+  /** @param error what the store threw */
+  failed(error: unknown): void;
+}
+
 /**
  * Brings what is read to a connection, whenever there is something and the connection has room. There is nothing between
  * the two that could fill up, and nothing is waited for with a promise: for each event this runs once for each connection.
  */
 export class Flow<Native> {
-  /** Resolves when it has ended; rejects with what the store threw. */
-  readonly ended: Promise<FlowEnd>;
-
+  readonly #host: FlowHost;
   readonly #reading: Reading;
   readonly #connection: LiveConnection<Native>;
   readonly #settings: Settings<Native>;
@@ -28,18 +33,13 @@ export class Flow<Native> {
   #stopTimer: (() => void) | undefined = undefined;
   #hasBegun = false;
   #hasEnded = false;
-  #resolve!: (end: FlowEnd) => void;
-  #reject!: (error: unknown) => void;
 
-  constructor(reading: Reading, connection: LiveConnection<Native>, settings: Settings<Native>) {
+  constructor(reading: Reading, connection: LiveConnection<Native>, settings: Settings<Native>, host: FlowHost) {
+    this.#host = host;
     this.#reading = reading;
     this.#connection = connection;
     this.#settings = settings;
     this.#replayBytes = connection.crowd?.options.maxReplayBytes ?? Infinity;
-    this.ended = new Promise((resolve, reject) => {
-      this.#resolve = resolve;
-      this.#reject = reject;
-    });
   }
 
   get lag(): number {
@@ -120,7 +120,7 @@ export class Flow<Native> {
     this.#hasEnded = true;
     this.#stopTimer?.();
     this.#reading.stop();
-    this.#resolve(end);
+    this.#host.ended(end);
   }
 
   #fail(error: unknown): void {
@@ -128,7 +128,7 @@ export class Flow<Native> {
     this.#hasEnded = true;
     this.#stopTimer?.();
     this.#reading.stop();
-    this.#reject(error);
+    this.#host.failed(error);
   }
 }
 

@@ -156,7 +156,7 @@ export class Reader implements Reading, Follower {
     if (this.#isLive || feed.position === undefined) return undefined;
     this.#isLive = true;
     this.#cursor = feed.position;
-    return new Batch([liveSegment(feed.position)], feed.position);
+    return feed.live;
   }
 
   /** As `feed.take`, of what this reader sees; it may be nothing of much. */

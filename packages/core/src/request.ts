@@ -17,6 +17,8 @@ export interface Resume {
  * header), or not at all.
  */
 export function acceptance(accept: string | null): "named" | "wildcard" | "none" {
+  // What clients of event streams send.
+  if (accept === EVENT_STREAM) return "named";
   if (accept === null || accept.trim() === "") return "wildcard";
   const qualities = new Map<string, number>();
   for (const range of accept.split(",")) {
@@ -37,8 +39,7 @@ export function acceptance(accept: string | null): "named" | "wildcard" | "none"
  * Reads the last event ID: the `Last-Event-ID` header (HTML Standard, section 9.2.3), else the query parameter
  * `lastEventId`, for clients that cannot set headers.
  */
-export function readLastEventId(headers: Headers, request: { readonly url: URL }, maxLength: number): Resume {
-  const header = headers.get("Last-Event-ID");
+export function readLastEventId(header: string | null, request: { readonly url: URL }, maxLength: number): Resume {
   const value =
     header === null || header === "" ? request.url.searchParams.get("lastEventId") : utf8FromByteString(header);
   if (value === null || value === "") return { resume: "fresh", lastEventId: undefined };

@@ -1,13 +1,13 @@
 import { SluiceError, show } from "./errors.ts";
 import { LiveConnection } from "./connection.ts";
-import type { Exchange, Opener } from "./connection.ts";
+import type { Exchange, Opener, Revalidator } from "./connection.ts";
 import { resolveOptions } from "./options.ts";
 import type { Authorization, EventStreamOptions, Settings } from "./options.ts";
 import { acceptance, withOutcome } from "./request.ts";
 import type { ResumeOutcome } from "./request.ts";
 import type { Crowd } from "./crowd.ts";
-import { checkSource, runSource } from "./source.ts";
-import type { Source, SourceEnd } from "./source.ts";
+import { checkSource, startSource } from "./source.ts";
+import type { Source, SourceEnd, SourceHost } from "./source.ts";
 import { SinkWriter } from "./writer.ts";
 import type { Sink, Writer } from "./writer.ts";
 
@@ -70,7 +70,9 @@ export function createResponder<Native>(
     otherwise: (native) => settings.otherwise?.(native),
     respond(exchange, sink) {
       const writer = new SinkWriter(sink, settings);
-      writer.done = new Answer(source, settings, exchange, sink, writer).run();
+      const answer = new Answer(source, settings, exchange, sink, writer);
+      writer.finishing = answer;
+      answer.start();
       return writer;
     },
   };
@@ -79,7 +81,7 @@ export function createResponder<Native>(
 const METHODS = ["GET", "HEAD", "POST"];
 
 /** Where a request is, from what it asks to the source's end. It is kept as long as the connection: it holds little. */
-class Answer<Native> implements Opener {
+class Answer<Native> implements Opener, Revalidator, SourceHost {
   readonly #source: Source<Native>;
   readonly #settings: Settings<Native>;
   readonly #sink: Sink;
@@ -88,6 +90,8 @@ class Answer<Native> implements Opener {
   /** Of the response, once it is known that there will be a stream. */
   #headers: Headers | undefined = undefined;
   #expiresAt = Infinity;
+  /** Resolves when nothing of the source is under way; a channel's flow is nobody's work. */
+  #working: Promise<void> | undefined = undefined;
   /** Resolves when a source that had to be stopped has been. */
   #stopped: Promise<void> | undefined = undefined;
 
@@ -105,22 +109,50 @@ class Answer<Native> implements Opener {
     this.#connection = new LiveConnection(exchange, writer, settings);
   }
 
-  /** Resolves as `done` does. Never rejects: what goes wrong ends the connection and is told to `onError`. */
-  async run(): Promise<void> {
-    const connection = this.#connection;
+  /** Nothing is thrown: what goes wrong ends the connection and is told to `onError`. */
+  start(): void {
     try {
       // Not awaited where there is nothing to wait for: headers then leave within the platform's own callback.
       const admission = this.#admit();
-      const isAdmitted = typeof admission === "boolean" ? admission : await admission;
-      if (isAdmitted) this.#conclude(await runSource(this.#source, connection, this.#settings, this));
+      if (typeof admission !== "boolean") this.#working = this.#startOnce(admission);
+      else if (admission) this.#working = this.#startSource();
     } catch (error) {
-      reportUnlessOver(error, connection);
-      void connection.greet();
-      connection.end("failed");
-    } finally {
-      await this.#stopped;
-      await this.#writer.closed;
+      this.failed(error);
     }
+  }
+
+  /** See `RespondingWriter`. */
+  async done(): Promise<void> {
+    await this.#working;
+    await this.#writer.closed;
+    await this.#stopped;
+  }
+
+  async #startOnce(admission: Promise<boolean>): Promise<void> {
+    try {
+      if (await admission) await this.#startSource();
+    } catch (error) {
+      this.failed(error);
+    }
+  }
+
+  #startSource(): Promise<void> | undefined {
+    return startSource(this.#source, this.#connection, this.#settings, this);
+  }
+
+  ended(end: SourceEnd): void {
+    const connection = this.#connection;
+    if (end === "told") this.#refuse(204);
+    if (end === "drained") connection.sayGoodbye("drained");
+    if (end === "finished" && this.#endsForGood) connection.sayEnd();
+    if (end === "finished" || end === "sealed") connection.end("finished");
+  }
+
+  failed(error: unknown): void {
+    const connection = this.#connection;
+    reportUnlessOver(error, connection);
+    void connection.greet();
+    connection.end("failed");
   }
 
   /** Makes the connection one of a hub's, or turns it away. */
@@ -176,18 +208,6 @@ class Answer<Native> implements Opener {
     connection.admit(this);
     const { crowd } = this.#settings;
     return crowd === undefined || this.enter(crowd);
-  }
-
-  #conclude(ended: SourceEnd): void {
-    const connection = this.#connection;
-    if (ended === "told") {
-      this.#refuse(204);
-    } else if (ended === "drained") {
-      connection.sayGoodbye("drained");
-    } else {
-      if (ended === "finished" && this.#endsForGood) connection.sayEnd();
-      connection.end("finished");
-    }
   }
 
   get #endsForGood(): boolean {

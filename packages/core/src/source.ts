@@ -40,29 +40,39 @@ export function checkSource(source: unknown): void {
   throw new SluiceError("invalid-source", `Cannot create event stream: the source is no function: ${why}`);
 }
 
-/** Who runs a source. */
+/** Who runs a source: told once how it ended, or failed. */
 export interface SourceHost {
   /** Makes the connection one of a hub's, or turns it away and returns false. */
   enter(crowd: Crowd): boolean;
   /** Stops a source that has not come to its end. */
   stopSource(stop: () => unknown): void;
+  ended(end: SourceEnd): void;
+  failed(error: unknown): void;
 }
 
+/** As a flow; or `finished`: it had no more. `told`: its channel is closed, and has told this client so before. */
+export type SourceEnd = FlowEnd | "finished" | "told";
+
 /**
- * Runs the source of one connection to its end.
+ * Starts the source of one connection.
  *
- * @returns how it ended
+ * @returns resolves when a function's work is done; never rejects. A channel's flow goes on without a promise
  */
-export function runSource<Native>(
+export function startSource<Native>(
   source: Source<Native>,
   connection: LiveConnection<Native>,
   settings: Settings<Native>,
   host: SourceHost,
-): Promise<SourceEnd> {
-  const produced = typeof source === "function" ? source(connection) : source;
-  // A channel's headers tell how the resume went; all other sources' leave at once.
-  if (produced instanceof Readable) return runReadable(produced, connection, settings, host);
-  return runProduced(produced as ReturnType<SourceFunction>, connection, settings, host);
+): Promise<void> | undefined {
+  try {
+    const produced = typeof source === "function" ? source(connection) : source;
+    // A channel's headers tell how the resume went; all other sources' leave at once.
+    if (produced instanceof Readable) return startChannel(produced, connection, settings, host);
+    return runProduced(produced as ReturnType<SourceFunction>, connection, settings, host);
+  } catch (error) {
+    host.failed(error);
+    return undefined;
+  }
 }
 
 async function runProduced<Native>(
@@ -70,36 +80,30 @@ async function runProduced<Native>(
   connection: LiveConnection<Native>,
   settings: Settings<Native>,
   host: SourceHost,
-): Promise<SourceEnd> {
-  // A client that has seen the end waits: 204 may be all that there is to say.
-  if (!connection.hasSeenEnd) void connection.greet();
-  const awaited = await produced;
-  if (awaited instanceof Readable) return runReadable(awaited, connection, settings, host);
-  void connection.greet();
-  if (awaited !== undefined) await runSequence(awaited, connection, host);
-  return "finished";
+): Promise<void> {
+  try {
+    // A client that has seen the end waits: 204 may be all that there is to say.
+    if (!connection.hasSeenEnd) void connection.greet();
+    const awaited = await produced;
+    if (awaited instanceof Readable) return startChannel(awaited, connection, settings, host);
+    void connection.greet();
+    if (awaited !== undefined) await runSequence(awaited, connection, host);
+    host.ended("finished");
+  } catch (error) {
+    host.failed(error);
+  }
 }
 
-/** As a flow; or `finished`: it had no more. `told`: its channel is closed, and has told this client so before. */
-export type SourceEnd = FlowEnd | "finished" | "told";
-
 /** A channel, or several: what is read flows to the connection. */
-async function runReadable<Native>(
+function startChannel<Native>(
   channel: Readable,
   connection: LiveConnection<Native>,
   settings: Settings<Native>,
   host: SourceHost,
-): Promise<SourceEnd> {
-  if (connection.hasSeenEnd) return "told";
+): undefined {
+  if (connection.hasSeenEnd) return void host.ended("told");
   if (connection.crowd !== undefined && connection.crowd !== channel.crowd) throw ofAnotherHub();
-  return host.enter(channel.crowd) ? flowOf(channel, connection, settings).ended : "over";
-}
-
-function flowOf<Native>(
-  channel: Readable,
-  connection: LiveConnection<Native>,
-  settings: Settings<Native>,
-): Flow<Native> {
+  if (!host.enter(channel.crowd)) return void host.ended("over");
   const { start, whenBehind, maxLag, maxLastEventIdLength } = settings;
   // The cursor of several channels is long, and it is ours.
   const { resume, lastEventId } = connection.resumeUpTo(Math.max(maxLastEventIdLength, channel.maxCursorLength));
@@ -109,9 +113,7 @@ function flowOf<Native>(
     ...(whenBehind !== "catch-up" && { maxLag }),
     skips: whenBehind === "skip",
   };
-  const flow = new Flow(channel.open(start, cursor, view), connection, settings);
-  connection.attach(flow);
-  return flow;
+  connection.attach(new Flow(channel.open(start, cursor, view), connection, settings, host));
 }
 
 function lensFor<Native>(connection: LiveConnection<Native>, settings: Settings<Native>): Lens | undefined {

@@ -187,9 +187,8 @@ const ROOM = Promise.resolve();
 
 export class SinkWriter implements Writer, Ticking {
   owner!: WriterOwner;
-  /** Of a connection that has a source: see `RespondingWriter`. */
-  done: Promise<void> = ROOM;
-  readonly closed: Promise<CloseReason>;
+  /** What a connection with a source has beside its writer. */
+  finishing: { done(): Promise<void> } | undefined = undefined;
   reason: CloseReason | undefined = undefined;
 
   readonly #sink: Sink;
@@ -204,7 +203,9 @@ export class SinkWriter implements Writer, Ticking {
   #ending: CloseReason | undefined = undefined;
   /** The sink has been told to end. */
   #hasEnded = false;
-  #resolveClosed!: (reason: CloseReason) => void;
+  // Made when somebody asks: most never do.
+  #closed: Promise<CloseReason> | undefined = undefined;
+  #resolveClosed: ((reason: CloseReason) => void) | undefined = undefined;
 
   /** When something was last written; undefined before the first time. */
   #lastWrite: number | undefined = undefined;
@@ -215,9 +216,18 @@ export class SinkWriter implements Writer, Ticking {
   constructor(sink: Sink, settings: WriterSettings) {
     this.#sink = sink;
     this.#settings = settings;
-    this.closed = new Promise((resolve) => {
-      this.#resolveClosed = resolve;
+  }
+
+  get closed(): Promise<CloseReason> {
+    this.#closed ??= new Promise((resolve) => {
+      if (this.reason === undefined) this.#resolveClosed = resolve;
+      else resolve(this.reason);
     });
+    return this.#closed;
+  }
+
+  get done(): Promise<void> {
+    return this.finishing?.done() ?? ROOM;
   }
 
   send(event: ServerSentEvent<string>): Promise<void> {
@@ -390,7 +400,7 @@ export class SinkWriter implements Writer, Ticking {
     this.#room?.reject(reason === "overflow" ? overflow(this.#settings.maxPendingBytes) : connectionClosed(reason));
     this.#room = undefined;
     this.owner.onOver(reason);
-    this.#resolveClosed(reason);
+    this.#resolveClosed?.(reason);
   }
 
   /** Keeps the connection alive, or ends it, when it is time. */
