@@ -142,6 +142,7 @@ export class Reader implements Reading, Follower {
   #takeFromRun(place: number, maxBytes: number): Batch | undefined {
     const { feed } = this.#context;
     const { lens } = this.#view;
+    if (this.#isLive && place === feed.nextPlace) return undefined;
     const batch = lens === undefined ? feed.take(place, maxBytes) : this.#lookAt(lens, place, maxBytes);
     if (batch === undefined) {
       this.#place = undefined;
