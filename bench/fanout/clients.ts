@@ -1,9 +1,10 @@
 // The clients of one contender, in a process of their own: `clients.ts CONTENDER EVENT_BYTES PORT`.
 import net from "node:net";
 import type { Socket } from "node:net";
+import { now } from "./clock.ts";
 import { Reading, Reference } from "./reading.ts";
 import { answer } from "./remote.ts";
-import { dialects, now } from "./wire.ts";
+import { dialects } from "./wire.ts";
 import type { Name } from "./wire.ts";
 
 const dialect = dialects[process.argv[2] as Name];

@@ -1,18 +1,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { openRig, withRigs } from "./rig.ts";
+import { openRig } from "./rig.ts";
 import type { Rig } from "./rig.ts";
+import * as turns from "./rounds.ts";
+import type { Scale, Stage } from "./rounds.ts";
 import type { Name } from "./wire.ts";
 
-/** How much is done. */
-export interface Scale {
-  readonly connections: number;
-  readonly rounds: number;
-  /** What the windows of each round are multiplied by. */
-  readonly length: number;
-}
-
 /** Of each contender that took part, one result a round. */
-export type Results<Figures> = ReadonlyMap<Name, readonly Figures[]>;
+export type Results<Figures> = turns.Results<Name, Figures>;
 
 /** A whole event, from its first byte to the empty line, in bytes. */
 export const EVENT_BYTES = 160;
@@ -21,7 +15,7 @@ export const RATE = 20;
 const IN_FLIGHT = 64;
 
 /** Server CPU of one delivery, in µs, where each event is published when the one before has reached everybody. */
-export async function single(rig: Rig, { connections, length }: Scale): Promise<number> {
+export async function single(rig: Stage, { connections, length }: Scale): Promise<number> {
   const events = Math.ceil(40 * length);
   const { cpu } = await rig.costOf(async () => {
     for (let i = 0; i < events; i++) await rig.reached(await rig.publish(1));
@@ -30,7 +24,7 @@ export async function single(rig: Rig, { connections, length }: Scale): Promise<
 }
 
 /** As `single`, of events that are published ten at once. */
-export async function ten(rig: Rig, { connections, length }: Scale): Promise<number> {
+export async function ten(rig: Stage, { connections, length }: Scale): Promise<number> {
   const groups = Math.ceil(15 * length);
   const { cpu } = await rig.costOf(async () => {
     for (let i = 0; i < groups; i++) await rig.reached(await rig.publish(TOGETHER, TOGETHER));
@@ -68,7 +62,7 @@ export interface Memory {
 
 /** In a new process each round: what one has taken from the system it does not give back for the next. */
 export function memory(names: readonly Name[], { connections, rounds }: Scale): Promise<Results<Memory>> {
-  return inRounds(names, Math.min(rounds, 5), async (name) => {
+  return turns.inRounds(names, Math.min(rounds, 5), async (name) => {
     const rig = await openRig(name, EVENT_BYTES);
     try {
       // What the first connections load is not theirs.
@@ -109,7 +103,7 @@ export const MAX_GROWTH = 512 * 1024 * 1024;
 /** The same events to the same clients, first without the stalled ones and then with them. */
 export function stalled(names: readonly Name[], { rounds, length }: Scale): Promise<Results<Stalled>> {
   const events = Math.ceil((200_000_000 / LARGE_EVENT) * Math.min(length, 1));
-  return inRounds(names, Math.min(rounds, 3), async (name) => {
+  return turns.inRounds(names, Math.min(rounds, 3), async (name) => {
     const rig = await openRig(name, LARGE_EVENT);
     try {
       await rig.connect(HEALTHY);
@@ -146,7 +140,7 @@ export function stormConnections({ length }: Scale): number {
 export function storm(names: readonly Name[], scale: Scale): Promise<Results<Storm>> {
   const processes = 2;
   const connections = stormConnections(scale);
-  return inRounds(names, Math.min(scale.rounds, 3), async (name) => {
+  return turns.inRounds(names, Math.min(scale.rounds, 3), async (name) => {
     const rig = await openRig(name, EVENT_BYTES, processes);
     try {
       await rig.connect(connections);
@@ -169,11 +163,11 @@ export function storm(names: readonly Name[], scale: Scale): Promise<Results<Sto
 
 /** Profiles a contender's server over so many windows of a measure; tells what took the most time. */
 export async function profile(name: Name, scale: Scale, measure: Windowed<unknown>): Promise<string> {
-  return withRigs([name], { connections: scale.connections, eventBytes: EVENT_BYTES }, async (rigs) => {
+  return withRigs([name], scale, async (rigs) => {
     const rig = rigs.get(name) as Rig;
     await measure(rig, scale);
     await rig.server.call("startProfile");
-    await inRounds([name], scale.rounds, () => measure(rig, scale));
+    await turns.inRounds([name], scale.rounds, () => measure(rig, scale));
     return (await rig.server.call("endProfile")) ?? "";
   });
 }
@@ -187,26 +181,15 @@ export function inWindows<Figures>(
   scale: Scale,
   measure: Windowed<Figures>,
 ): Promise<Results<Figures>> {
-  return withRigs(names, { connections: scale.connections, eventBytes: EVENT_BYTES }, async (rigs) => {
-    for (const rig of rigs.values()) await measure(rig, scale);
-    return inRounds(names, scale.rounds, (name) => measure(rigs.get(name) as Rig, scale));
-  });
+  return withRigs(names, scale, (rigs) => turns.inWindows(rigs, scale, measure));
 }
 
-/** By turns, ABCABC, so that a slow moment of the machine is shared. */
-async function inRounds<Figures>(
+function withRigs<Result>(
   names: readonly Name[],
-  rounds: number,
-  measure: (name: Name) => Promise<Figures>,
-): Promise<Results<Figures>> {
-  const results = new Map<Name, Figures[]>(names.map((name) => [name, []]));
-  for (let round = 1; round <= rounds; round++) {
-    for (const [name, figures] of results) {
-      figures.push(await measure(name));
-      console.error(`  ${round}/${rounds} ${name}: ${JSON.stringify(figures.at(-1))}`);
-    }
-  }
-  return results;
+  { connections }: Scale,
+  work: (rigs: ReadonlyMap<Name, Rig>) => Promise<Result>,
+): Promise<Result> {
+  return turns.withRigs(names, (name) => openRig(name, EVENT_BYTES), connections, work);
 }
 
 async function paced(

@@ -1,39 +1,21 @@
 import type { ClientCommands } from "./clients.ts";
 import { start } from "./remote.ts";
 import type { Remote } from "./remote.ts";
+import type { Stageable } from "./rounds.ts";
 import type { ServerCommands } from "./server.ts";
 import type { Name } from "./wire.ts";
 
-/** What a part of a run has cost and taken. */
-interface Cost {
-  /** Of the server's process, user and system, in µs. */
-  readonly cpu: number;
-  /** In ms. */
-  readonly time: number;
-}
-
 /** A contender's server and its clients. */
-export interface Rig {
+export interface Rig extends Stageable {
   readonly server: Remote<ServerCommands>;
   readonly clients: readonly Remote<ClientCommands>[];
-  /** Opens so many connections, an equal part by each process of clients; resolves when they would get what is published. */
-  connect(count: number): Promise<void>;
-  /** Publishes so many events, in groups that come together; resolves with the number of the last. */
-  publish(count: number, together?: number): Promise<number>;
-  /** Resolves when all have all events up to this one, unchanged and in order. */
-  reached(seq: number): Promise<void>;
-  /** What it costs until the work is done. */
-  costOf(work: () => Promise<unknown>): Promise<Cost>;
-  close(): Promise<void>;
 }
 
-/** Starts a server and its clients, with no connections yet. */
+/** Starts a server and its clients, which open an equal part of the connections each. None is open yet. */
 export async function openRig(name: Name, eventBytes: number, clientProcesses = 1): Promise<Rig> {
   const server = start<ServerCommands>(new URL("./server.ts", import.meta.url), [name, `${eventBytes}`]);
-  const args = [name, `${eventBytes}`, `${await server.call("port")}`];
-  const clients = Array.from({ length: clientProcesses }, () =>
-    start<ClientCommands>(new URL("./clients.ts", import.meta.url), args),
-  );
+  const port = await server.call("port");
+  const clients = Array.from({ length: clientProcesses }, () => startClients(name, eventBytes, port));
   return {
     server,
     clients,
@@ -60,21 +42,7 @@ export async function openRig(name: Name, eventBytes: number, clientProcesses = 
   };
 }
 
-/** Runs with rigs of so many connections each, and closes them. */
-export async function withRigs<T>(
-  names: readonly Name[],
-  { connections, eventBytes }: { readonly connections: number; readonly eventBytes: number },
-  work: (rigs: ReadonlyMap<Name, Rig>) => Promise<T>,
-): Promise<T> {
-  const rigs = new Map<Name, Rig>();
-  try {
-    for (const name of names) {
-      const rig = await openRig(name, eventBytes);
-      rigs.set(name, rig);
-      await rig.connect(connections);
-    }
-    return await work(rigs);
-  } finally {
-    await Promise.all([...rigs.values()].map((rig) => rig.close()));
-  }
+/** Starts a process of clients for what serves a contender's dialect. */
+export function startClients(name: Name, eventBytes: number, port: number): Remote<ClientCommands> {
+  return start(new URL("./clients.ts", import.meta.url), [name, `${eventBytes}`, `${port}`]);
 }

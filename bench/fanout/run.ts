@@ -3,7 +3,9 @@
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";
 import * as measures from "./measures.ts";
-import type { Results, Scale } from "./measures.ts";
+import type { Results } from "./measures.ts";
+import { compare, median } from "./rounds.ts";
+import type { Scale } from "./rounds.ts";
 import { dialects } from "./wire.ts";
 import type { Name } from "./wire.ts";
 
@@ -221,18 +223,4 @@ function ratio(results: Results<number>, rival: Name, most: number): Target {
     most,
     unit: "",
   };
-}
-
-/** Round by round, as what slows the machine down in one slows both. */
-function compare<Figures>(
-  results: Results<Figures>,
-  rival: Name,
-  difference: (ours: Figures, theirs: Figures) => number,
-): number {
-  const theirs = results.get(rival) ?? [];
-  return median((results.get("ours") ?? []).map((ours, round) => difference(ours, theirs[round] as Figures)));
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[values.length >> 1] ?? NaN;
 }

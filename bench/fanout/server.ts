@@ -2,10 +2,11 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
+import { now } from "./clock.ts";
 import { contenders } from "./contenders.ts";
 import { startProfile } from "./profile.ts";
 import { answer } from "./remote.ts";
-import { now, payloadOf } from "./wire.ts";
+import { payloadOf } from "./wire.ts";
 import type { Name, Payload } from "./wire.ts";
 
 const contender = contenders[process.argv[2] as Name]();

@@ -6,7 +6,7 @@ import { formatEventId } from "@sluice/core";
 export interface Payload {
   /** The number of the event, from 1. */
   readonly seq: number;
-  /** When it was published, as `now()` says it, in whole µs. */
+  /** When it was published, in µs. */
   readonly at: number;
   /** Fills the event up to its size. */
   readonly pad: string;
@@ -42,11 +42,4 @@ export function payloadOf(seq: number, at: number, eventBytes: number): Payload 
 /** An id as long as ours, for those who mint none. */
 export function idOf(seq: number): string {
   return formatEventId({ epoch: "abcdefghijkl", seq, tag: "abcd" });
-}
-
-const origin = Number(process.hrtime.bigint()) / 1e6 - performance.now();
-
-/** In ms, on the monotonic clock that all processes of a machine share. */
-export function now(): number {
-  return origin + performance.now();
 }

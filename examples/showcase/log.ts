@@ -29,7 +29,6 @@ export class ServerLog {
   #channel: Channel | undefined;
   /** Events by channel, since they were last told. */
   readonly #published = new Map<string, number>();
-  #counting: ReturnType<typeof setTimeout> | undefined;
 
   /** What the hub does, in the words of its observer. */
   readonly observer: HubObserver = {
@@ -69,12 +68,13 @@ export class ServerLog {
   /** Its own lines are not told: each would be one more. */
   #count(channel: string, events: number): void {
     if (channel === "log") return;
+    if (this.#published.size === 0) setTimeout(() => this.#tellPublished(), COUNTED);
     this.#published.set(channel, (this.#published.get(channel) ?? 0) + events);
-    this.#counting ??= setTimeout(() => {
-      this.#counting = undefined;
-      this.write("debug", "published", Object.fromEntries(this.#published));
-      this.#published.clear();
-    }, COUNTED);
+  }
+
+  #tellPublished(): void {
+    this.write("debug", "published", Object.fromEntries(this.#published));
+    this.#published.clear();
   }
 }
 

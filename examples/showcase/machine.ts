@@ -24,7 +24,7 @@ interface Sample extends Measured {
 }
 
 /** What was measured in a second. */
-export interface Measured {
+interface Measured {
   /** The part of all cores that was busy, 0 to 1. */
   readonly cpu: number | null;
   /** Processes that wanted a core, on the average of a minute; always 0 on Windows. */

@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import * as module from "node:module";
+import * as nodeModule from "node:module";
 import { dirname, extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -70,7 +70,7 @@ function withoutTypes(source: string): string {
   const { emitWarning } = process;
   process.emitWarning = () => {};
   try {
-    return module.stripTypeScriptTypes(source);
+    return nodeModule.stripTypeScriptTypes(source);
   } finally {
     process.emitWarning = emitWarning;
   }

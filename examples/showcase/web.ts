@@ -2,7 +2,7 @@
  * A stream's response that can be broken: where there is no socket to reset, its body fails in the middle. That the client
  * has no room, and that it leaves, is passed on.
  */
-export function breakable(response: Response): { readonly response: Response; readonly cut: () => void } {
+function breakable(response: Response): { readonly response: Response; readonly cut: () => void } {
   if (response.body === null) return { response, cut: () => {} };
   const reader = response.body.getReader();
   let breakOff!: (reason: unknown) => void;
@@ -44,7 +44,7 @@ export async function answerWith<Handler>(
   let cut = (): void => {};
   const answered = await answer(request, request, () => cut());
   if (answered instanceof Response) return answered;
-  const stream = breakable(await run(answered as Handler));
+  const stream = breakable(await run(answered));
   cut = stream.cut;
   return stream.response;
 }

@@ -20,7 +20,7 @@ export function onBun(showcase: Mountable): Bind {
     const server = Bun.serve({
       port,
       hostname,
-      fetch: (request, server) => answerWith(answer, request, (handler) => handler(request, server)),
+      fetch: (request, self) => answerWith(answer, request, (handler) => handler(request, self)),
     });
     return { port: server.port, close: () => server.stop() };
   };

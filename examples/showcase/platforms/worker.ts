@@ -75,7 +75,7 @@ function hostOf({ PAGE, REPOSITORY, SETTINGS }: Env): Host {
     },
     tree: {
       async list() {
-        return (await REPOSITORY.fetch("http://repository/")).json();
+        return (await REPOSITORY.fetch("http://repository/")).json() as ReturnType<Host["tree"]["list"]>;
       },
       async read(path) {
         const file = await REPOSITORY.fetch(`http://repository/${encodeURIComponent(path)}`);

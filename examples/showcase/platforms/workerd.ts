@@ -51,6 +51,8 @@ export async function runOnWorkerd(): Promise<Running> {
       serviceBindings: { PAGE: fileOfPage, REPOSITORY: fileOfRepository },
     });
     miniflare = started;
+    // Its own would end the process before the goodbyes have been said.
+    for (const signal of ["SIGINT", "SIGTERM"]) process.removeAllListeners(signal);
     const { port: bound } = await started.ready;
     return { port: Number(bound), close: () => started.dispose() };
   };

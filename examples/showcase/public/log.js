@@ -26,7 +26,7 @@ export function startLog(live) {
       level = radio.value;
       // The server sends no others from here on; the connection is another, and its cursor the same.
       live.ask({ level });
-      for (const line of [...list.children]) if (isBelow(line.dataset.level)) line.remove();
+      for (const line of list.querySelectorAll("li")) if (isBelow(line.dataset.level)) line.remove();
       rule(`from here on, ${level === "error" ? "errors" : `${level} and above`}`);
     });
   }

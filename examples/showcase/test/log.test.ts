@@ -128,7 +128,7 @@ describe("secrets", () => {
     await withSecrets.next();
     withSecrets.leave();
     const answer = await ask(url, "What is pride?");
-    const { generation } = (await answer.next())?.data as { generation: string };
+    const generation = String((await answer.next())?.data["generation"]);
     answer.leave();
     await fetch(`${url}/assistant/${generation}`);
     await fetch(`${url}/the/last/one`);

@@ -5,4 +5,5 @@ visitOn([
   { name: "fastify", says: /^Fastify, Node \d/ },
   { name: "node", says: /^node:http, Node \d/ },
   { name: "deno", says: /^Deno\.serve, Deno \d/ },
+  { name: "workerd", says: /^Durable Object, workerd$/ },
 ]);

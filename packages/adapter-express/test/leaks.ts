@@ -33,7 +33,12 @@ export async function heapsAfterWaves(waves: number, clients: number): Promise<r
 
 async function wave(port: number, clients: number): Promise<void> {
   const url = `http://127.0.0.1:${port}/events`;
-  const request = { method: "POST", headers: { "Content-Type": "application/json" }, body: '{"prompt":"hello"}' };
+  const request = {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: '{"prompt":"hello"}',
+    until: "data:",
+  };
   for (let index = 0; index < clients; index += AT_ONCE) {
     await Promise.all(
       Array.from({ length: Math.min(AT_ONCE, clients - index) }, (_, client) =>

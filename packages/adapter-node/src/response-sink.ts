@@ -1,6 +1,7 @@
 import type { ServerResponse } from "node:http";
 import type { Http2ServerResponse } from "node:http2";
 import type { Sink, Writer } from "@sluice/core";
+import { asBuffer, asChunk, chunkedSocketOf } from "./chunk.ts";
 
 export type NodeResponse = ServerResponse | Http2ServerResponse;
 
@@ -34,7 +35,7 @@ export class ResponseSink implements Sink {
   }
 
   write(bytes: Uint8Array<ArrayBuffer>): boolean {
-    const hasRoom = this.#write(asBuffer(bytes));
+    const hasRoom = this.#write(bytes);
     flush(this.#res);
     return hasRoom;
   }
@@ -49,13 +50,14 @@ export class ResponseSink implements Sink {
     else res.destroy();
   }
 
-  #write(bytes: Uint8Array): boolean {
+  #write(bytes: Uint8Array<ArrayBuffer>): boolean {
     const res = this.#res;
-    if ("stream" in res) return res.write(bytes);
-    // At once, in one system call: Node would put it off to the end of the tick, for writes that may follow. None will.
-    res.socket?.cork();
-    const hasRoom = res.write(bytes);
-    res.socket?.uncork();
+    if ("stream" in res) return res.write(asBuffer(bytes));
+    const socket = chunkedSocketOf(res);
+    if (socket === undefined) return res.write(asBuffer(bytes));
+    const hasRoom = socket.write(asChunk(bytes));
+    // Node says so of writes to the response alone.
+    if (!hasRoom) socket.once("drain", () => res.emit("drain"));
     return hasRoom;
   }
 }
@@ -122,14 +124,4 @@ export function watch(res: NodeResponse, writer: Writer): void {
 function appendCookie(res: NodeResponse, cookie: string): void {
   const earlier = res.getHeader("set-cookie") ?? [];
   res.setHeader("set-cookie", [...(Array.isArray(earlier) ? earlier : [String(earlier)]), cookie]);
-}
-
-let latest: { readonly bytes: Uint8Array; readonly buffer: Buffer } | undefined;
-
-/** Node makes a buffer of bytes for each write; a channel's go to thousands of responses, one after another. */
-function asBuffer(bytes: Uint8Array<ArrayBuffer>): Buffer {
-  if (latest?.bytes !== bytes) {
-    latest = { bytes, buffer: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength) };
-  }
-  return latest.buffer;
 }

@@ -107,7 +107,8 @@ export class Feed {
       if (segment.item.type === "end") break;
     }
     const batch = new Batch(segments, this.positionAt(from));
-    this.#latest = { from, to: this.nextPlace, maxBytes, batch };
+    // That there is nothing more is asked between one connection and the next, which takes the same again.
+    if (segments.length > 0) this.#latest = { from, to: this.nextPlace, maxBytes, batch };
     return batch;
   }
 

@@ -100,15 +100,21 @@ export async function connectStalled(url: string | URL, options: OpenOptions = {
   return socket;
 }
 
+/** Options of {@link connectAndReset} and {@link connectAndLeave}. */
+export interface LeaveOptions extends OpenOptions {
+  /** What of the response is waited for. Default: its first bytes. */
+  readonly until?: string | undefined;
+}
+
 /**
  * Requests a stream, waits for the first bytes of the response, and resets the connection (RST). HTTP/1.1.
  *
  * @returns when the socket is closed
  */
-export async function connectAndReset(url: string | URL, options: OpenOptions = {}): Promise<void> {
+export async function connectAndReset(url: string | URL, options: LeaveOptions = {}): Promise<void> {
   const socket = await connectTo(new URL(url));
   socket.write(requestText(new URL(url), options));
-  await new Promise((resolve) => socket.once("data", resolve));
+  await received(socket, options.until ?? "");
   socket.resetAndDestroy();
   await closeOf(socket);
 }
@@ -118,10 +124,10 @@ export async function connectAndReset(url: string | URL, options: OpenOptions = 
  *
  * @returns when the server has closed the connection too
  */
-export async function connectAndLeave(url: string | URL, options: OpenOptions = {}): Promise<void> {
+export async function connectAndLeave(url: string | URL, options: LeaveOptions = {}): Promise<void> {
   const socket = await connectTo(new URL(url));
   socket.write(requestText(new URL(url), options));
-  await new Promise((resolve) => socket.once("data", resolve));
+  await received(socket, options.until ?? "");
   socket.end();
   await closeOf(socket);
 }
@@ -137,6 +143,21 @@ async function connectTo(url: URL, paused = false): Promise<Socket> {
   });
   socket.on("error", ignore);
   return socket;
+}
+
+/** Until the text has come; the first bytes, where it is empty. */
+function received(socket: Socket, text: string): Promise<void> {
+  let all = "";
+  return new Promise((resolve) => {
+    const onData = (bytes: Buffer): void => {
+      all += bytes.toString("latin1");
+      if (!all.includes(text)) return;
+      socket.off("data", onData);
+      resolve();
+    };
+    socket.on("data", onData);
+    socket.once("close", resolve);
+  });
 }
 
 function closeOf(socket: Socket): Promise<void> {

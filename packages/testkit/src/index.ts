@@ -8,7 +8,7 @@ export type { Fixtures, FixturesOptions } from "./fixtures.ts";
 export type { CollectReport, ConnectionRecord, LedgerReport } from "./ledger.ts";
 
 export { connectAndLeave, connectAndReset, connectStalled, openSession, openStream } from "./client.ts";
-export type { OpenOptions, StreamClient } from "./client.ts";
+export type { LeaveOptions, OpenOptions, StreamClient } from "./client.ts";
 export { selfSigned } from "./self-signed.ts";
 export type { SelfSigned } from "./self-signed.ts";
 export { serveNode } from "./serve-node.ts";
