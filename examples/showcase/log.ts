@@ -86,8 +86,13 @@ function toldOf(headers: Headers): Readonly<Record<string, string>> {
   return Object.fromEntries(TOLD.flatMap((name) => (headers.has(name) ? [[name, headers.get(name) ?? ""]] : [])));
 }
 
-function pathOf({ pathname, search }: URL): string {
-  return pathname + search;
+/** Without the cursor, which is long and says little; names are decoded, so that none hides from those who mask. */
+function pathOf({ pathname, searchParams }: URL): string {
+  const query = [...searchParams].filter(([name]) => name !== "lastEventId");
+  return (
+    pathname +
+    (query.length === 0 ? "" : `?${query.map(([name, value]) => `${name}=${encodeURIComponent(value)}`).join("&")}`)
+  );
 }
 
 /**

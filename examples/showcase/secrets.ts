@@ -5,7 +5,7 @@ const NAMES =
   /authorization|cookie|token|secret|password|passwd|api[-_]?key|signature|session|credential|^(?:key|page|code)$/i;
 
 const QUERY = /([?&])([^=&#\s]+)=([^&#\s]*)/g;
-const SCHEME = /\b(bearer|basic|digest|negotiate)\s+\S+/gi;
+const SCHEME = /\b(bearer|basic|digest|negotiate)(?:\s|%20|\+)+[^\s&]+/gi;
 const ADDRESS = /[\p{L}\d.!#$'*+^_`{|}~%-]+(?:@|%40)[\p{L}\d-]+(?:\.[\p{L}\d-]+)+/giu;
 
 /** Sixteen characters or more without a space, of at least two kinds: what people write is neither so long nor so mixed. */

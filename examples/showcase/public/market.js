@@ -221,7 +221,7 @@ function drawSpark(canvas, prices, reference) {
   context.lineJoin = "round";
   context.beginPath();
   prices.forEach((price, index) => {
-    const x = 1 + (index / (DRAWN - 1)) * (width - 2);
+    const x = 1 + (index / (prices.length - 1)) * (width - 2);
     context.lineTo(x, height - 2 - ((price - low) / (high - low)) * (height - 4));
   });
   context.stroke();

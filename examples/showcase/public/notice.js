@@ -5,11 +5,17 @@ const RELIEF = 5000;
 
 let hiding;
 
+/** When the last goodbye will have been said, in the time of `performance.now()`. */
+let goneAt = 0;
+
 /** Tells, above everything, that the server is going, has gone, or is back. */
 export function showNotice(what, { within = 0 } = {}) {
   const notice = byId("notice");
   // Who has not been told of any trouble need not be told that it is over.
   if (what === "back" && notice.hidden) return;
+  // Who is refused while others are still being sent away has not lost the server yet.
+  if (what === "gone" && performance.now() < goneAt) return;
+  goneAt = what === "going" ? performance.now() + within : 0;
   showNotice.isGoing = what === "going";
   clearTimeout(hiding);
   notice.hidden = false;

@@ -100,6 +100,7 @@ describe("secrets", () => {
     cookie: "hunter2",
     query: "t0p",
     escaped: "esc4ped",
+    quoted: "qu0ted",
     address: "ada.lovelace+work@analytical.engine.example",
     key: API_KEY,
     page: "0123456789abcdef0123456789abcdef",
@@ -114,7 +115,7 @@ describe("secrets", () => {
 
     const query =
       `token=${SECRETS.query}&t%6Fken=${SECRETS.escaped}&page=${SECRETS.page}` +
-      `&who=${encodeURIComponent(SECRETS.address)}&also=${SECRETS.key}`;
+      `&who=${encodeURIComponent(SECRETS.address)}&also=${SECRETS.key}&said=Bearer%20${SECRETS.quoted}`;
     const headers = {
       Authorization: `Bearer ${SECRETS.bearer}`,
       Cookie: `session=${SECRETS.cookie}; theme=dark`,

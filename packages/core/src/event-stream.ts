@@ -102,17 +102,27 @@ function answered(response: Promise<Response>): StreamingResponse {
   return { response, writer: undefined, done: response.then(ignore, ignore) };
 }
 
-/** A `Sink` that becomes the body of a `Response`. */
+type Controller = ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>;
+
+/**
+ * A `Sink` that becomes the body of a `Response`.
+ *
+ * While the runtime waits for bytes, each write goes through the stream at once, and `pull()` stays under way: the stream
+ * would call it once or twice for every write. It comes to its end, so that it is called again, when there is need to know
+ * that the runtime asks for more: when a write had to stay in the stream, and at the end.
+ */
 class ResponseSink implements Sink {
   readonly response: Promise<Response>;
-  /** At most one write lies in the stream; once the runtime asks for more, it has passed that on. */
+  /** The last write, until the runtime is seen to ask for more: then it has passed that on. */
   buffered = 0;
 
   readonly #method: string;
   readonly #options: StreamingOptions;
   #respond!: (response: Response) => void;
-  #controller!: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>;
+  #controller: Controller | undefined = undefined;
   #writer: Writer | undefined = undefined;
+  #endPull: (() => void) | undefined = undefined;
+  #isEnding = false;
 
   constructor(method: string, options: StreamingOptions) {
     this.#method = method;
@@ -134,14 +144,18 @@ class ResponseSink implements Sink {
   }
 
   write(bytes: Uint8Array<ArrayBuffer>): boolean {
-    this.buffered += bytes.length;
-    this.#controller.enqueue(bytes);
+    const controller = this.#controller as Controller;
+    this.buffered = bytes.length;
+    controller.enqueue(bytes);
+    if (controller.desiredSize === 0) return true;
+    this.#endPull?.();
     return false;
   }
 
   end(): void {
-    this.#options.onEnd?.();
-    this.#controller?.close();
+    if (this.buffered === 0) return this.#close();
+    this.#isEnding = true;
+    this.#endPull?.();
   }
 
   abort(): void {
@@ -149,22 +163,36 @@ class ResponseSink implements Sink {
     this.#options.onAbort?.();
   }
 
-  // highWaterMark 0: pull() is called only while the runtime waits for bytes. Never `type: "bytes"`, which detaches
-  // the buffers that it is given.
+  // highWaterMark 0: pull() is called only while the runtime waits for bytes, and what it does not wait for makes
+  // `desiredSize` negative. Never `type: "bytes"`, which detaches the buffers that it is given.
   #body(): ReadableStream<Uint8Array<ArrayBuffer>> {
     return new ReadableStream(
       {
         start: (controller) => {
           this.#controller = controller;
         },
-        pull: () => {
-          this.buffered = 0;
-          this.#writer?.drained();
-        },
+        pull: () => this.#pull(),
         cancel: () => this.#writer?.gone(),
       },
       { highWaterMark: 0 },
     );
+  }
+
+  #pull(): Promise<void> | undefined {
+    this.#endPull = undefined;
+    this.buffered = 0;
+    if (this.#isEnding) this.#close();
+    this.#writer?.drained();
+    // What has been written now may have to stay in the stream, or be the last.
+    if (this.#controller?.desiredSize !== 0 || this.#isEnding) return undefined;
+    return new Promise((resolve) => {
+      this.#endPull = resolve;
+    });
+  }
+
+  #close(): void {
+    this.#options.onEnd?.();
+    this.#controller?.close();
   }
 }
 

@@ -243,11 +243,14 @@ export class Feed {
   }
 
   #append(slice: Slice): void {
-    // A log that was closed is so still, and has been said to be; unless another has taken its place.
-    const wasEnded = this.#ended && slice.gap === undefined;
+    // A log that was closed is so still, and has been said to be; unless another has taken its place. Of one that was closed
+    // empty no gap tells that, as all begin at the origin: who comes there is behind the end of the former.
+    const isAnother = slice.gap !== undefined || (this.#ended && (!slice.closed || slice.events.length > 0));
+    const hasSaidSo = this.#ended && !isAnother;
     this.#ended = slice.closed;
     if (slice.gap !== undefined) this.#places.clear();
-    const segments = segmentsOf(this.#channel, wasEnded ? { ...slice, closed: false } : slice, this.#context.onError);
+    else if (isAnother) this.#place(slice.from);
+    const segments = segmentsOf(this.#channel, hasSaidSo ? { ...slice, closed: false } : slice, this.#context.onError);
     for (const segment of segments) {
       this.#segments.push(segment);
       this.#bytes += costOf(segment);

@@ -188,6 +188,24 @@ describe("what flows to connections", () => {
   });
 });
 
+test("a channel that was closed empty and dropped is another: whoever comes is told of its end alone", async () => {
+  const store = memoryStore();
+  const channel = setUp({ store }).channel("c");
+  const options = { start: "origin" };
+  await channel.close();
+  expect(await (await visit(channel, { options })).rest()).toEqual(["end"]);
+  await store.drop("c");
+  await settled();
+  const early = await visit(channel, { options });
+  expect(await early.until("live")).toEqual(["live"]);
+  await channel.publish({ data: "1" });
+  await channel.close();
+  expect(await early.rest()).toEqual(["live", "1", "end"]);
+  const late = await visit(channel, { options });
+  expect(await late.rest()).toEqual(["1", "end"]);
+  await store.close();
+});
+
 describe("memory", () => {
   setFlagsFromString("--expose-gc");
   const collect = runInNewContext("gc") as () => void;

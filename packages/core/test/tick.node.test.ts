@@ -142,6 +142,7 @@ describe("a hub's connections", () => {
     const clients = await crowd(hub, { keepAlive: 4000, writeDeadline: 5000 });
     const reading = clients.filter((_, i) => i % 2 === 0);
     for (const client of reading) void client.rest();
+    await hub.channel("c").publish({ data: "x" });
     await vi.advanceTimersByTimeAsync(4990);
     expect(hub.stats().closed).toEqual({});
     await vi.advanceTimersByTimeAsync(50);

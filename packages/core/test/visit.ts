@@ -1,5 +1,5 @@
 import { createDecoder, eventStream } from "../src/index.ts";
-import type { Connection, DecodedEvent, EventStreamOptions, FetchNative, Source } from "../src/index.ts";
+import type { Channel, Connection, DecodedEvent, EventStreamOptions, FetchNative, Source } from "../src/index.ts";
 
 /** Options of {@link visit}. */
 export interface VisitOptions {
@@ -55,10 +55,22 @@ export class Visit {
     return this.told;
   }
 
+  /** As `told`, of what is news to a client that has been live and has stalled. */
+  get news(): string[] {
+    return this.told.filter((told) => told !== "live" && told !== "fills");
+  }
+
   /** Reads to the end, and answers all that has been told. */
   async rest(): Promise<string[]> {
     while ((await this.read()) !== undefined);
     return this.told;
+  }
+
+  /** Reads no more, and has its socket full: what it has been sent until then it will get, with `fills` as the last. */
+  async stall(channel: Channel): Promise<void> {
+    await this.until("live");
+    await channel.publish({ data: "fills" });
+    await settled();
   }
 
   async leave(): Promise<void> {

@@ -7,8 +7,10 @@ export class LogOfChannel {
   readonly #indexes = new Map<string, number>();
   /** The last position; `"origin"` where nothing has been appended since the last drop. */
   tail: Position = "origin";
+  /** Where it was closed, each time. */
+  readonly ends: Position[] = [];
 
-  append(events: readonly NewEvent[], tail: Position): void {
+  append(events: readonly NewEvent[], tail: Position, closes: boolean): void {
     const last = parseEventId(tail);
     events.forEach(({ data, key }, i) => {
       if (last === undefined) return;
@@ -18,6 +20,7 @@ export class LogOfChannel {
       this.#events.push({ data, key, epoch, seq, tag });
     });
     this.tail = tail;
+    if (closes) this.ends.push(tail);
   }
 
   drop(): void {

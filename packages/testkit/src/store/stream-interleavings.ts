@@ -61,6 +61,9 @@ async function interleave(make: StreamInterleavingOptions["make"], seed: number)
     const closing = Promise.all(writing).then(async () => {
       const node = inTurns(store, turns, "w1");
       for (const channel of CHANNELS) await node.append(channel, [], { close: true });
+      if (!scene.reopens) return;
+      await node.drop("a");
+      await node.append("a", newEvents(random, "a", 2), { close: true });
     });
     const clients = ["c1", "c2"].map((actor) => new Client(actor, random, turns, hub, scene, logs));
     await turns.run(Promise.all([closing, ...clients.map((client) => client.attend(closing))]));
@@ -78,6 +81,10 @@ async function interleave(make: StreamInterleavingOptions["make"], seed: number)
 interface Scene {
   readonly maxEvents: number;
   readonly drops: boolean;
+  /** A channel that was closed is dropped, and begins anew. */
+  readonly reopens: boolean;
+  /** Each client comes once with a cursor that is none. */
+  readonly garbles: boolean;
   /** The channels that a client may find when it comes: mostly the same each time. */
   readonly groups: readonly (readonly string[])[];
   readonly hub: { readonly runBytes: number; readonly maxReplayBytes?: number };
@@ -91,6 +98,8 @@ function chooseScene(random: Random): Scene {
   return {
     maxEvents: pick(random, [2, 4, 1000, 1000]),
     drops: random() < 0.3,
+    reopens: random() < 0.2,
+    garbles: random() < 0.2,
     groups: pick(random, [
       [["a"]],
       [["a", "b"]],
@@ -136,7 +145,7 @@ function maps(data: string): string {
   return `<${data}>`;
 }
 
-function sightOf({ filters, maps: isMapped, stream, maxEvents, drops }: Scene): Sight {
+function sightOf({ filters, maps: isMapped, stream, maxEvents, drops, reopens, garbles }: Scene): Sight {
   const skips = stream.whenBehind === "skip";
   const fails = filters || isMapped;
   return {
@@ -146,7 +155,8 @@ function sightOf({ filters, maps: isMapped, stream, maxEvents, drops }: Scene): 
     skips,
     gaps: [
       ...(maxEvents < 1000 ? ["truncated"] : []),
-      ...(drops ? ["reset"] : []),
+      ...(drops || reopens ? ["reset"] : []),
+      ...(garbles ? ["unknown"] : []),
       ...(skips || fails ? ["skipped"] : []),
     ],
   };
@@ -171,6 +181,8 @@ class Client {
   #hasEnded = false;
   /** How often it will still leave by itself. */
   #drops: number;
+  /** Whether it will still come with a cursor that is none. */
+  #garbles: boolean;
   readonly #handlers: ReadonlyMap<readonly string[], (request: Request) => Promise<Response>>;
 
   constructor(
@@ -185,6 +197,7 @@ class Client {
     this.#random = random;
     this.#turns = turns;
     this.#scene = scene;
+    this.#garbles = scene.garbles;
     this.#history = new StreamHistory(logs, sightOf(scene));
     this.#drops = pick(random, [0, 1, 3]);
     const options: EventStreamOptions<FetchNative> = {
@@ -217,7 +230,13 @@ class Client {
   async #visit(closing: Promise<unknown>): Promise<void> {
     const names = pick(this.#random, this.#scene.groups);
     const { start } = this.#scene.stream;
-    this.#history.visit(names, start === "origin" ? start : undefined);
+    const isLost = this.#garbles && this.#random() < 0.3;
+    if (isLost) {
+      this.#garbles = false;
+      this.#lastEventId = "garbage";
+      this.#history.lose();
+    }
+    this.#history.visit(names, start === "origin" && !isLost ? start : undefined);
     const { body, status } = await this.#request(names);
     assert.equal(status, 200);
     const reader = (body as ReadableStream<Uint8Array>).getReader();
@@ -237,6 +256,7 @@ class Client {
   }
 
   #take(event: DecodedEvent): void {
+    assert.ok(!this.#hasEnded, "something follows the end");
     if (event.event === "sluice.end") {
       this.#hasEnded = true;
       this.#history.end();
@@ -255,7 +275,7 @@ function logged(store: EventStore, logs: ReadonlyMap<string, LogOfChannel>): Eve
   return override(store, {
     append: async (channel, events, options) => {
       const appended = await store.append(channel, events, options);
-      logs.get(channel)?.append(events, appended.tail);
+      logs.get(channel)?.append(events, appended.tail, options?.close === true);
       return appended;
     },
     drop: async (channel) => {
