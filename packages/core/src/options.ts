@@ -79,7 +79,7 @@ export interface EventStreamOptions<Native = unknown> extends WriterOptions {
     | undefined;
   /**
    * Calls `authorize` again so often, in ms, spread over the last tenth of it: a connection that it refuses then ends with
-   * `expired`. Where it fails with anything but a status from 400 to 499, `onError` is told, and the connection goes on.
+   * `expired`, and a new `expiresAt` takes the place of the former. Where it fails with anything but a status from 400 to 499, `onError` is told, and the connection goes on.
    * Default `false`.
    */
   readonly revalidate?: number | false | undefined;
