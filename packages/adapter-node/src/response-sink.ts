@@ -1,4 +1,5 @@
 import type { ServerResponse } from "node:http";
+import { Server } from "node:net";
 import type { Http2ServerResponse } from "node:http2";
 import type { Sink, Writer } from "@sluice/core";
 import { asBuffer, asChunk, chunkedSocketOf } from "./chunk.ts";
@@ -20,6 +21,8 @@ export class ResponseSink implements Sink {
   open(status: number, headers: Headers): void {
     const res = this.#res;
     res.statusCode = status;
+    // Node goes on answering on connections that are kept alive, and its server would not come to its end.
+    if (!("stream" in res) && isClosing(res)) res.shouldKeepAlive = false;
     // The others leave with end().
     if (status === 200) outliveIdleLimit(res);
     if ("stream" in res) {
@@ -60,6 +63,11 @@ export class ResponseSink implements Sink {
     if (!hasRoom) socket.once("drain", () => res.emit("drain"));
     return hasRoom;
   }
+}
+
+function isClosing({ socket }: ServerResponse): boolean {
+  const server: unknown = socket !== null && "server" in socket ? socket.server : undefined;
+  return server instanceof Server && !server.listening;
 }
 
 /** No framework or middleware has set a header, or waits to be told of them. */

@@ -9,6 +9,7 @@ import { SluiceError, show } from "./errors.ts";
 import { refuseReserved, serializeData } from "./event.ts";
 import type { EventId, NewEvent, Position, Producer } from "./event-store.ts";
 import { GroupReader } from "./group-reader.ts";
+import { isMarked, mark } from "./kinship.ts";
 import type { Reader, Reading, View } from "./reader.ts";
 import type { Batch, ChannelItem } from "./segment.ts";
 
@@ -94,6 +95,14 @@ const READ_BYTES = 65_536;
 
 /** What a connection or a loop can read. */
 export abstract class Readable {
+  static {
+    mark(this, "sluice.readable");
+  }
+
+  static [Symbol.hasInstance](value: unknown): boolean {
+    return isMarked(value, "sluice.readable");
+  }
+
   /** The connections of its hub. */
   abstract readonly crowd: Crowd;
   /** The longest cursor that it may give a client, in UTF-16 code units. */

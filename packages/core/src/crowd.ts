@@ -143,7 +143,7 @@ export class Crowd {
    * cut off.
    */
   async drain(within: number): Promise<void> {
-    const { signal } = (this.#draining ??= new AbortController());
+    const { signal } = this.close();
     if (this.#members.size === 0) return;
     const startedAt = performance.now();
     const waiting = shuffled([...this.#members.keys()]);
@@ -156,6 +156,11 @@ export class Crowd {
     }
     await sleep(Math.max(0, startedAt + within - performance.now()), signal);
     for (const member of this.#members.keys()) member.abort("drained");
+  }
+
+  /** Takes nobody in from now on. */
+  close(): AbortController {
+    return (this.#draining ??= new AbortController());
   }
 
   stats(channels: number): HubStats {

@@ -1,3 +1,4 @@
+import { isMarked, mark } from "./kinship.ts";
 import type { CloseReason } from "./writer.ts";
 
 /**
@@ -66,6 +67,14 @@ export interface SluiceErrorDetails extends ErrorOptions {
  * ```
  */
 export class SluiceError extends Error {
+  static {
+    mark(this, "sluice.error");
+  }
+
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return isMarked(value, "sluice.error");
+  }
+
   override readonly name = "SluiceError";
   readonly code: SluiceErrorCode;
   readonly field: string | undefined;

@@ -9,6 +9,7 @@ import type { EventStore, Position } from "./event-store.ts";
 import { Feed } from "./feed.ts";
 import type { FeedContext } from "./feed.ts";
 import { callGuarded } from "./guard.ts";
+import { isMarked, mark } from "./kinship.ts";
 import { memoryStore } from "./memory-event-store.ts";
 import type { HubObserver, HubStats } from "./observe.ts";
 import { PublishRate } from "./rate.ts";
@@ -154,6 +155,14 @@ interface Live {
 }
 
 class StoreHub implements Hub {
+  static {
+    mark(this, "sluice.hub");
+  }
+
+  static [Symbol.hasInstance](value: unknown): boolean {
+    return isMarked(value, "sluice.hub");
+  }
+
   readonly #store: EventStore;
   readonly #ownsStore: boolean;
   readonly #replays: Replays;
@@ -227,6 +236,8 @@ class StoreHub implements Hub {
 
   async close(): Promise<void> {
     this.#isClosed = true;
+    // Who comes now is told to come back, as whoever was there.
+    this.crowd.close();
     this.#stopPolling?.();
     for (const reader of this.#readers) reader.stop();
     for (const { feed, stopLingering } of this.#live.values()) {

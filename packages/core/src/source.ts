@@ -108,13 +108,15 @@ function startChannel<Native>(
   // The cursor of several channels is long, and it is ours.
   const { resume, lastEventId } = connection.resumeUpTo(Math.max(maxLastEventIdLength, channel.maxCursorLength));
   const cursor = resume === "fresh" ? undefined : (lastEventId ?? "");
-  const view = {
-    lens: lensFor(connection, settings),
-    ...(whenBehind !== "catch-up" && { maxLag }),
-    skips: whenBehind === "skip",
-  };
+  const lens = lensFor(connection, settings);
+  const isPlain = lens === undefined && whenBehind === "catch-up";
+  const view = isPlain
+    ? PLAIN_VIEW
+    : { lens, ...(whenBehind !== "catch-up" && { maxLag }), skips: whenBehind === "skip" };
   connection.attach(new Flow(channel.open(start, cursor, view), connection, settings, host));
 }
+
+const PLAIN_VIEW = {};
 
 function lensFor<Native>(connection: LiveConnection<Native>, settings: Settings<Native>): Lens | undefined {
   const { filter, map, coalesce } = settings;

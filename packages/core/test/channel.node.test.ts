@@ -1,5 +1,5 @@
-import { afterEach, describe, expect, test } from "vitest";
-import { createDecoder, createHub, eventStream, memoryStore, SluiceError } from "../src/index.ts";
+import { afterEach, describe, expect, test, vi } from "vitest";
+import { createDecoder, createHub, EventDecoderStream, eventStream, memoryStore, SluiceError } from "../src/index.ts";
 import type {
   Channel,
   ChannelItem,
@@ -476,6 +476,32 @@ describe("eventStream of a channel", () => {
       expect(performance.now() - startedAt).toBeLessThan(500);
       await client.leave();
     }
+  });
+
+  test("tells a client that comes to a closed hub to come back, and nobody of an error", async () => {
+    const hub = createHub();
+    const errors: unknown[] = [];
+    const handler = eventStream(hub.channel("c"), { retry: 5, onError: (error) => errors.push(error) });
+    await hub.close();
+    const response = await handler(new Request("http://localhost/"));
+    expect([response.status, await response.text()]).toEqual([200, ": \nretry: 5\n\n"]);
+    expect(errors).toEqual([]);
+  });
+
+  test("takes a channel of a core that a bundler has put beside this one", async () => {
+    vi.resetModules();
+    const other = await import("../src/index.ts");
+    const hub = other.createHub();
+    const handler = eventStream(hub.channel("c"), { start: "start", hub });
+    expect(hub.channel("c") instanceof other.SluiceError).toBe(false);
+    await hub.channel("c").publish({ data: "hello" });
+    const reader = (await handler(new Request("http://localhost/"))).body
+      ?.pipeThrough(new EventDecoderStream())
+      .getReader();
+    expect((await reader?.read())?.value?.data).toBe("hello");
+    await reader?.cancel();
+    await expect(hub.channel("c").publish([])).rejects.toBeInstanceOf(SluiceError);
+    await hub.close();
   });
 
   test("answers a client that comes as the hub closes with a stream, so that it comes back", async () => {
