@@ -43,7 +43,7 @@ export type SluiceErrorCode =
 export interface SluiceErrorDetails extends ErrorOptions {
   /** The field of the event, for `invalid-field`. */
   readonly field?: string;
-  /** The option at fault, or the limit that was passed: for `invalid-option` and `too-large`. */
+  /** The option at fault, or the limit that was passed: for `invalid-option`, `too-large`, `rate-limited` and `overflow`. */
   readonly option?: string;
   /** How long to wait, in ms, for `rate-limited`. */
   readonly retryAfter?: number;

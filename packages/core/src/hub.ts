@@ -24,7 +24,7 @@ export interface HubOptions {
   readonly store?: EventStore | undefined;
   /** Makes text of `data` that is not a string. Default `JSON.stringify`. */
   readonly serialize?: ((data: unknown) => string) | undefined;
-  /** The largest event, encoded, in bytes. Default 1 MiB. */
+  /** The largest event that `publish` takes, encoded without its id, in bytes. Default 1 MiB. */
   readonly maxEventBytes?: number | undefined;
   /** How many bytes of newest events, with 400 for each, every channel that is read keeps encoded. Default 1 MiB. */
   readonly runBytes?: number | undefined;
@@ -80,7 +80,7 @@ export interface Hub {
   drain(options?: { readonly within?: number | undefined }): Promise<void>;
   /** How it stands, and what it has done since it was made. */
   stats(): HubStats;
-  /** Ends all readers, and the store if the hub has made it. */
+  /** Ends all readers, and the store if the hub has made it. The connections of functions go on: drain before. */
   close(): Promise<void>;
 }
 

@@ -49,7 +49,7 @@ export interface HubStats {
   readonly connections: number;
   /** Of these, how many hold all that they can: their clients read slower than they are written to, or not at all. */
   readonly full: number;
-  /** The most events that a connection is behind its channel. */
+  /** The most events that a connection is behind its channel; Infinity where its log has become another meanwhile. */
   readonly maxLag: number;
   /** Channels that are kept at hand, as they are read or have been lately. */
   readonly channels: number;
