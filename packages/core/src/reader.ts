@@ -207,7 +207,7 @@ export class Reader implements Reading, Follower {
     const replaying = new AbortController();
     this.#replaying = replaying;
     const { signal } = replaying;
-    for (let failures = 0; !signal.aborted;) {
+    for (let failures = 0, hasReadAgain = false; !signal.aborted;) {
       const before = feed.position;
       try {
         const replay = await this.#read(maxBytes, signal);
@@ -228,6 +228,11 @@ export class Reader implements Reading, Follower {
       }
       // All that was stored has been read, and the feed is not there yet; or it has come further meanwhile.
       if (this.#findPlace() !== undefined || feed.position !== before) break;
+      // Or a read that was shared has begun before the feed came to where it is.
+      if (before !== undefined && !hasReadAgain) {
+        hasReadAgain = true;
+        continue;
+      }
       feed.wake();
       await this.#untilNews(LAG, signal);
     }
