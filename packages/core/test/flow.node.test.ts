@@ -2,7 +2,7 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { afterEach, describe, expect, test } from "vitest";
 import { createHub, createResponder, memoryStore } from "../src/index.ts";
-import type { EventStreamOptions, Hub, HubOptions, RespondingWriter, Sink, Source } from "../src/index.ts";
+import type { EventStore, EventStreamOptions, Hub, HubOptions, RespondingWriter, Sink, Source } from "../src/index.ts";
 import { settled, visit } from "./visit.ts";
 
 const hubs: Hub[] = [];
@@ -203,6 +203,44 @@ test("a channel that was closed empty and dropped is another: whoever comes is t
   expect(await early.rest()).toEqual(["live", "1", "end"]);
   const late = await visit(channel, { options });
   expect(await late.rest()).toEqual(["1", "end"]);
+  await store.close();
+});
+
+test("who shares a read that has begun before an event was there reads again at once", async () => {
+  const store = memoryStore();
+  const gate = (): { wait: Promise<void>; open: () => void } => {
+    let open!: () => void;
+    return { wait: new Promise((resolve) => (open = resolve)), open: () => open() };
+  };
+  const [published, answered] = [gate(), gate()];
+  const slow: EventStore = {
+    durability: "process",
+    append: (...given) => store.append(...given),
+    read: async (channel, after, options) => {
+      if (after === "tail") await published.wait;
+      const slice = await store.read(channel, after, options);
+      if (after === "origin") await answered.wait;
+      return slice;
+    },
+    tails: (...given) => store.tails(...given),
+    watch: (...given) => store.watch(...given),
+    drop: (...given) => store.drop(...given),
+    close: () => store.close(),
+  };
+  const channel = setUp({ store: slow }).channel("c");
+  const [early, late] = [channel.read("origin"), channel.read("origin")];
+  const got: unknown[] = [];
+  void early.next().then(({ value }) => got.push(value));
+  await settled();
+  await channel.publish({ data: "1" });
+  published.open();
+  await settled();
+  void late.next().then(({ value }) => got.push(value));
+  await settled();
+  answered.open();
+  await settled();
+  expect(got).toMatchObject([{ data: "1" }, { data: "1" }]);
+  for (const reading of [early, late]) await reading.return?.();
   await store.close();
 });
 
