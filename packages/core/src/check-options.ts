@@ -1,20 +1,27 @@
 import { SluiceError, show } from "./errors.ts";
 
-/** What an option takes. */
+/** What an option takes. An option that is undefined is not asked about. */
 export interface Rule {
   readonly allows: (value: unknown) => boolean;
   /** Completes "make it …". */
   readonly wanted: string;
 }
 
-export const milliseconds: Rule = {
+/** A positive number of ms, or `false`. */
+export const aDuration: Rule = {
   allows: (value) => value === false || (typeof value === "number" && value > 0 && value < Infinity),
   wanted: "a positive number of ms, or false",
 };
 
-export const size: Rule = {
+/** A positive integer. */
+export const aSize: Rule = {
   allows: (value) => Number.isSafeInteger(value) && Number(value) > 0,
   wanted: "a positive integer",
+};
+
+export const anObject: Rule = {
+  allows: (value) => typeof value === "object" && value !== null,
+  wanted: "an object",
 };
 
 export const aString: Rule = { allows: (value) => typeof value === "string", wanted: "a string" };
@@ -29,10 +36,21 @@ export const anAbortSignal: Rule = {
 };
 
 /**
- * Refuses what no rule allows, and names that have none.
+ * Refuses what no rule allows, and names that have none: for the options of stores and adapters.
  *
  * @param action begins the message, as "Cannot create hub"
  * @throws {SluiceError} `invalid-option`, with the `option`
+ *
+ * @example
+ * ```ts
+ * import { aSize, checkOptions, SluiceError } from "@sluice/core";
+ *
+ * try {
+ *   checkOptions("Cannot create store", { maxRows: -1 }, { maxRows: aSize });
+ * } catch (error) {
+ *   console.assert(error instanceof SluiceError && error.option === "maxRows");
+ * }
+ * ```
  */
 export function checkOptions<Options extends object>(
   action: string,

@@ -277,7 +277,8 @@ export class LiveConnection<Native> implements Connection<Native>, Member, Write
   /** Ends cleanly a connection that is to come back: it is told where it is, and when to come. The source is stopped at once. */
   sayGoodbye(reason: "max-age" | "expired" | "drained" | "replay-budget" | "refused"): void {
     if (this.reason !== undefined || this.isStopped) return;
-    const update = this.#flow?.cursorUpdate();
+    // A full client has yet to read what brought it where it is.
+    const update = this.hasRoom ? this.#flow?.cursorUpdate() : undefined;
     if (update !== undefined) this.#writer.push(update);
     // It says when to come back.
     void this.greet();

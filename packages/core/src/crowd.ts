@@ -143,7 +143,7 @@ export class Crowd {
    * cut off.
    */
   async drain(within: number): Promise<void> {
-    const { signal } = this.close();
+    const { signal } = (this.#draining ??= new AbortController());
     if (this.#members.size === 0) return;
     const startedAt = performance.now();
     const waiting = shuffled([...this.#members.keys()]);
@@ -158,9 +158,10 @@ export class Crowd {
     for (const member of this.#members.keys()) member.abort("drained");
   }
 
-  /** Takes nobody in from now on. */
-  close(): AbortController {
-    return (this.#draining ??= new AbortController());
+  /** Says goodbye to all at once, and takes nobody in from now on. */
+  dismiss(): void {
+    this.#draining ??= new AbortController();
+    for (const member of this.#members.keys()) member.sayGoodbye("drained");
   }
 
   stats(channels: number): HubStats {

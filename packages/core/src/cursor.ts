@@ -126,11 +126,12 @@ export function resolveCursor(
   return tag === id.tag ? on(id) : gap("reset");
 }
 
-/** The position of an event of a log. */
+/** The position behind an event of a log; `"origin"` for number 0. */
 export function positionOf(epoch: string, { seq, tag }: LogMark): Position {
   return seq === 0 ? "origin" : formatEventId({ epoch, seq, tag });
 }
 
+/** The place before the first event of a log. */
 export const ORIGIN: LogMark = { seq: 0, tag: "" };
 
 /** A random epoch: 60 bits. */

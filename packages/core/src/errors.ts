@@ -115,6 +115,8 @@ function showObject(value: object): string {
   const isPlain = Object.getPrototypeOf(value) === Object.prototype;
   const keys = Array.isArray(value) || isPlain ? Object.keys(value) : [];
   if (keys.length === 0 || keys.length > 3) return Array.isArray(value) ? "an array" : "an object";
+  // A getter may throw.
+  if (keys.some((key) => Object.getOwnPropertyDescriptor(value, key)?.get !== undefined)) return "an object";
   const entries = Object.entries(value).map(([key, entry]: [string, unknown]) => {
     const shown = typeof entry === "object" && entry !== null ? "…" : show(entry);
     return Array.isArray(value) ? shown : `${key}: ${shown}`;

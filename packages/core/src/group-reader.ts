@@ -1,7 +1,7 @@
 import { formatCompositeCursor } from "./composite-cursor.ts";
 import type { Position } from "./event-store.ts";
 import type { Reading } from "./reader.ts";
-import { Batch, endSegment, liveSegment, withId } from "./segment.ts";
+import { Batch, endSegment, gapSegment, liveSegment, withId } from "./segment.ts";
 import type { Segment } from "./segment.ts";
 
 /**
@@ -105,8 +105,12 @@ export class GroupReader implements Reading {
       const { item, position } = segment;
       this.#positions[i] = position;
       const cursor = this.position;
-      if (item.type === "event" || item.type === "gap") {
+      if (item.type === "event") {
         own.push(withId(segment, { ...item, id: cursor }, cursor));
+        continue;
+      }
+      if (item.type === "gap") {
+        own.push(gapSegment(item.channel, item.reason, cursor, i));
         continue;
       }
       const isNews = !this.#caughtUp.has(i);

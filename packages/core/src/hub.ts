@@ -1,7 +1,7 @@
 import { LogChannel, LogGroup } from "./channel.ts";
 import type { Channel, ChannelContext, ChannelGroup } from "./channel.ts";
 import { Crowd } from "./crowd.ts";
-import { aFunction, checkOptions, milliseconds, size } from "./check-options.ts";
+import { aDuration, aFunction, anObject, aSize, checkOptions } from "./check-options.ts";
 import type { Rule } from "./check-options.ts";
 import type { Start } from "./cursor.ts";
 import { SluiceError } from "./errors.ts";
@@ -80,7 +80,7 @@ export interface Hub {
   drain(options?: { readonly within?: number | undefined }): Promise<void>;
   /** How it stands, and what it has done since it was made. */
   stats(): HubStats;
-  /** Ends all readers, and the store if the hub has made it. The connections of functions go on: drain before. */
+  /** Ends all readers and connections at once, and the store if the hub has made it. A server that stops drains before. */
   close(): Promise<void>;
 }
 
@@ -105,6 +105,11 @@ export interface Hub {
  */
 export function createHub(options: HubOptions = {}): Hub {
   checkOptions("Cannot create hub", options, rules);
+  const { observer = {} } = options;
+  // An object of a class may have more to it.
+  if (Object.getPrototypeOf(observer) === Object.prototype) {
+    checkOptions("Cannot create hub: observer", observer, observerRules);
+  }
   return new StoreHub(options);
 }
 
@@ -114,27 +119,34 @@ const rules: Readonly<Record<keyof HubOptions, Rule>> = {
     wanted: "an event store, such as memoryStore()",
   },
   serialize: aFunction,
-  maxEventBytes: size,
-  runBytes: size,
-  maxReplayReads: size,
+  maxEventBytes: aSize,
+  runBytes: aSize,
+  maxReplayReads: aSize,
   pollInterval: {
-    allows: (value) => value !== false && milliseconds.allows(value),
+    allows: (value) => value !== false && aDuration.allows(value),
     wanted: "a positive number of ms",
   },
   linger: { allows: (value) => typeof value === "number" && value >= 0, wanted: "a non-negative number of ms" },
-  maxConnections: size,
-  maxConnectionsPerKey: size,
+  maxConnections: aSize,
+  maxConnectionsPerKey: aSize,
   maxPublishRate: {
-    allows: (value) => value === false || size.allows(value),
+    allows: (value) => value === false || aSize.allows(value),
     wanted: "a positive integer, or false",
   },
-  maxReplayBytes: size,
-  observer: {
-    allows: (value) => typeof value === "object" && value !== null,
-    wanted: "an object with functions such as opened and closed",
-  },
+  maxReplayBytes: aSize,
+  observer: anObject,
   whenStoreFails: { allows: (value) => value === "wait" || value === "end", wanted: '"wait" or "end"' },
   onError: aFunction,
+};
+
+const observerRules: Readonly<Record<keyof HubObserver, Rule>> = {
+  opened: aFunction,
+  closed: aFunction,
+  refused: aFunction,
+  published: aFunction,
+  delivered: aFunction,
+  replayed: aFunction,
+  gap: aFunction,
 };
 
 const drainRules: Readonly<Record<"within", Rule>> = {
@@ -237,7 +249,7 @@ class StoreHub implements Hub {
   async close(): Promise<void> {
     this.#isClosed = true;
     // Who comes now is told to come back, as whoever was there.
-    this.crowd.close();
+    this.crowd.dismiss();
     this.#stopPolling?.();
     for (const reader of this.#readers) reader.stop();
     for (const { feed, stopLingering } of this.#live.values()) {

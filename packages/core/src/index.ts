@@ -35,10 +35,14 @@ export type {
   Slice,
   StoredEvent,
 } from "./event-store.ts";
-export { formatEventId, parseEventId, randomEpoch, randomTag, resolveCursor } from "./cursor.ts";
+export { formatEventId, ORIGIN, parseEventId, positionOf, randomEpoch, randomTag, resolveCursor } from "./cursor.ts";
 export type { EventIdParts, LogBounds, LogMark, ResolvedCursor, Start } from "./cursor.ts";
 export { memoryStore } from "./memory-event-store.ts";
-export type { MemoryStoreOptions, Retention } from "./memory-event-store.ts";
+export type { MemoryStoreOptions } from "./memory-event-store.ts";
+export { logRules, resolveLogLimits } from "./retention.ts";
+export type { LogLimits, LogOptions, Retention } from "./retention.ts";
+export { aDuration, aSize, checkOptions } from "./check-options.ts";
+export type { Rule } from "./check-options.ts";
 
 export { createHub } from "./hub.ts";
 export type { Hub, HubOptions } from "./hub.ts";

@@ -1,4 +1,4 @@
-import { checkOptions, milliseconds, size } from "./check-options.ts";
+import { checkOptions, aDuration, aSize } from "./check-options.ts";
 import type { Rule } from "./check-options.ts";
 import { SluiceError, show } from "./errors.ts";
 import type {
@@ -12,28 +12,16 @@ import type {
   Slice,
 } from "./event-store.ts";
 import { MemoryLog } from "./memory-log.ts";
-import type { LogLimits } from "./memory-log.ts";
+import { logRules, resolveLogLimits } from "./retention.ts";
+import type { LogLimits, LogOptions } from "./retention.ts";
 import { startTimer } from "./timer.ts";
 
-/** How much of each channel is kept. What is over a limit goes, oldest first. */
-export interface Retention {
-  /** Default 1,000. */
-  readonly maxEvents?: number | undefined;
-  /** In bytes, counted as one for each UTF-16 code unit and 64 for each event. Default 8 MiB. */
-  readonly maxBytes?: number | undefined;
-  /** In ms; `false` for no limit. Default `false`. */
-  readonly maxAge?: number | false | undefined;
-}
-
 /** Options of {@link memoryStore}. */
-export interface MemoryStoreOptions {
-  readonly retention?: Retention | undefined;
+export interface MemoryStoreOptions extends LogOptions {
   /** The most channels; an append to one more fails with `too-large`. Default 10,000. */
   readonly maxChannels?: number | undefined;
   /** A channel that nobody has appended to or watched for so many ms is dropped; `false` for never. Default an hour. */
   readonly maxIdle?: number | false | undefined;
-  /** The most producers that each channel remembers; the one that was silent the longest is forgotten. Default 1,000. */
-  readonly maxProducers?: number | undefined;
 }
 
 /**
@@ -53,22 +41,15 @@ export interface MemoryStoreOptions {
  * ```
  */
 export function memoryStore(options: MemoryStoreOptions = {}): EventStore {
-  checkOptions("Cannot create memory store", options, rules);
-  checkOptions("Cannot create memory store", options.retention ?? {}, retentionRules);
-  return new MemoryStore(options);
+  const action = "Cannot create memory store";
+  checkOptions(action, options, rules);
+  return new MemoryStore(options, resolveLogLimits(action, options));
 }
 
 const rules: Readonly<Record<keyof MemoryStoreOptions, Rule>> = {
-  retention: { allows: (value) => typeof value === "object" && value !== null, wanted: "an object of limits" },
-  maxChannels: size,
-  maxIdle: milliseconds,
-  maxProducers: size,
-};
-
-const retentionRules: Readonly<Record<keyof Retention, Rule>> = {
-  maxEvents: size,
-  maxBytes: size,
-  maxAge: milliseconds,
+  ...logRules,
+  maxChannels: aSize,
+  maxIdle: aDuration,
 };
 
 /** How often, at the most, is looked for what has expired, in ms. */
@@ -85,13 +66,8 @@ class MemoryStore implements EventStore {
   #stopSweeping: (() => void) | undefined = undefined;
   #closed = false;
 
-  constructor({ retention = {}, maxChannels, maxIdle, maxProducers }: MemoryStoreOptions) {
-    this.#limits = {
-      maxEvents: retention.maxEvents ?? 1000,
-      maxBytes: retention.maxBytes ?? 8 * 1024 * 1024,
-      maxAge: retention.maxAge || Infinity,
-      maxProducers: maxProducers ?? 1000,
-    };
+  constructor({ maxChannels, maxIdle }: MemoryStoreOptions, limits: LogLimits) {
+    this.#limits = limits;
     this.#maxChannels = maxChannels ?? 10_000;
     this.#maxIdle = maxIdle === false ? Infinity : (maxIdle ?? 3_600_000);
     const soonest = Math.min(this.#maxIdle, this.#limits.maxAge);

@@ -12,14 +12,7 @@ import type {
   Slice,
   StoredEvent,
 } from "./event-store.ts";
-
-/** How much of a log is kept. */
-export interface LogLimits {
-  readonly maxEvents: number;
-  readonly maxBytes: number;
-  readonly maxAge: number;
-  readonly maxProducers: number;
-}
+import type { LogLimits } from "./retention.ts";
 
 /** What an append has done. */
 export interface Outcome extends Appended {

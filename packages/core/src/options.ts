@@ -1,7 +1,8 @@
 import type { Connection } from "./connection.ts";
+import { parseCompositeCursor } from "./composite-cursor.ts";
 import { isCursor, isLast } from "./cursor.ts";
 import type { Start } from "./cursor.ts";
-import { aBoolean, aFunction, checkOptions, milliseconds, size } from "./check-options.ts";
+import { aBoolean, aFunction, checkOptions, aDuration, aSize } from "./check-options.ts";
 import type { Rule } from "./check-options.ts";
 import type { Crowd } from "./crowd.ts";
 import { SluiceError } from "./errors.ts";
@@ -115,7 +116,7 @@ export interface Settings<Native> extends WriterSettings {
   readonly maxAge: number | false;
   readonly start: Start;
   readonly openTimeout: number | false;
-  readonly maxLastEventIdLength: number;
+  maxLastEventIdLength: number;
   /** The connections of the hub that was given. */
   readonly crowd: Crowd | undefined;
   readonly limitKey: EventStreamOptions<Native>["limitKey"];
@@ -174,13 +175,14 @@ const rules: Record<keyof EventStreamOptions, Rule> = {
     allows: (value) => value === false || isTime(value) || isRange(value),
     wanted: "a non-negative integer of ms, a range [min, max] of them, or false",
   },
-  maxAge: milliseconds,
+  maxAge: aDuration,
   start: {
-    allows: (value) => (typeof value === "string" ? isCursor(value) : isLast(value)),
+    allows: (value) =>
+      typeof value === "string" ? isCursor(value) || parseCompositeCursor(value) !== undefined : isLast(value),
     wanted: '"tail", "start", a position, or { last } with a positive integer',
   },
-  openTimeout: milliseconds,
-  maxLastEventIdLength: size,
+  openTimeout: aDuration,
+  maxLastEventIdLength: aSize,
   hub: { allows: (value) => crowdOf(value) !== undefined, wanted: "a hub, such as createHub()" },
   limitKey: aFunction,
   filter: aFunction,
@@ -190,8 +192,8 @@ const rules: Record<keyof EventStreamOptions, Rule> = {
     allows: (value) => value === "catch-up" || value === "skip" || value === "disconnect",
     wanted: '"catch-up", "skip" or "disconnect"',
   },
-  maxLag: size,
-  revalidate: milliseconds,
+  maxLag: aSize,
+  revalidate: aDuration,
   headers: {
     allows: (value) => typeof value === "function" || (typeof value === "object" && value !== null),
     wanted: "headers or a function that returns them",

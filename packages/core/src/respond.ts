@@ -5,6 +5,7 @@ import { resolveOptions } from "./options.ts";
 import type { Authorization, EventStreamOptions, Settings } from "./options.ts";
 import { acceptance, withOutcome } from "./request.ts";
 import type { ResumeOutcome } from "./request.ts";
+import { Readable } from "./channel.ts";
 import type { Crowd } from "./crowd.ts";
 import { checkSource, startSource } from "./source.ts";
 import type { Source, SourceEnd, SourceHost } from "./source.ts";
@@ -65,6 +66,9 @@ export function createResponder<Native>(
 ): Responder<Native> {
   checkSource(source);
   const settings = resolveOptions(options);
+  // The cursor of several channels is long, and it is ours.
+  const maxCursorLength = source instanceof Readable ? source.maxCursorLength : 0;
+  settings.maxLastEventIdLength = Math.max(settings.maxLastEventIdLength, maxCursorLength);
   return {
     passesOn: (request) => settings.otherwise !== undefined && acceptance(request.headers.get("Accept")) !== "named",
     otherwise: (native) => settings.otherwise?.(native),

@@ -73,9 +73,15 @@ export function liveSegment(position: Position): Segment {
   return segmentOf({ type: "live", id: position }, position, "sluice.live", "{}");
 }
 
-export function gapSegment(channel: string, reason: GapReason | "skipped", position: Position): Segment {
+/** @param index of the channel among those that are read together: its name is nobody's business */
+export function gapSegment(
+  channel: string,
+  reason: GapReason | "skipped",
+  position: Position,
+  index?: number,
+): Segment {
   const item = { type: "gap", reason, id: position, channel } as const;
-  return segmentOf(item, position, "sluice.gap", JSON.stringify({ reason }));
+  return segmentOf(item, position, "sluice.gap", JSON.stringify({ reason, index }));
 }
 
 /** On the wire the end has an id of its own, which no channel has: who comes back with it is told to stop. */

@@ -105,7 +105,6 @@ function startChannel<Native>(
   if (connection.crowd !== undefined && connection.crowd !== channel.crowd) throw ofAnotherHub();
   if (!host.enter(channel.crowd)) return void host.ended("over");
   const { start, whenBehind, maxLag, maxLastEventIdLength } = settings;
-  // The cursor of several channels is long, and it is ours.
   const { resume, lastEventId } = connection.resumeUpTo(Math.max(maxLastEventIdLength, channel.maxCursorLength));
   const cursor = resume === "fresh" ? undefined : (lastEventId ?? "");
   const lens = lensFor(connection, settings);

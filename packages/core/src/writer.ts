@@ -1,5 +1,5 @@
 import { joinBytes } from "./bytes.ts";
-import { checkOptions, milliseconds, size } from "./check-options.ts";
+import { checkOptions, aDuration, aSize } from "./check-options.ts";
 import type { Rule } from "./check-options.ts";
 import { encodeEvent } from "./encode.ts";
 import { SluiceError } from "./errors.ts";
@@ -84,11 +84,11 @@ export interface WriterSettings {
 }
 
 export const writerRules: Readonly<Record<keyof WriterOptions, Rule>> = {
-  keepAlive: milliseconds,
-  writeDeadline: milliseconds,
-  maxWriteBytes: size,
-  maxPendingBytes: size,
-  maxEventBytes: size,
+  keepAlive: aDuration,
+  writeDeadline: aDuration,
+  maxWriteBytes: aSize,
+  maxPendingBytes: aSize,
+  maxEventBytes: aSize,
 };
 
 export function resolveWriterOptions(options: WriterOptions): WriterSettings {

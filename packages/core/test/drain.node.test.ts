@@ -34,6 +34,28 @@ async function crowd(hub: Hub, count: number): Promise<Visit[]> {
   return clients;
 }
 
+test("a hub that closes says goodbye to the connections of functions, too", async () => {
+  const hub = setUp();
+  let hasStopped = false;
+  const endless = async function* (): AsyncGenerator<{ data: string }> {
+    try {
+      for (;;) {
+        yield { data: "more" };
+        await new Promise((resolve) => setTimeout(resolve, 10));
+      }
+    } finally {
+      hasStopped = true;
+    }
+  };
+  const response = await eventStream(endless, { hub, retry: 5 })(new Request("http://localhost/"));
+  const reading = response.text();
+  await vi.advanceTimersByTimeAsync(25);
+  await hub.close();
+  await vi.advanceTimersByTimeAsync(25);
+  expect(await reading).toMatch(/^: \nretry: 5\n\n(data: more\n\n)+$/);
+  expect([hasStopped, hub.stats().connections, hub.stats().closed]).toEqual([true, 0, { drained: 1 }]);
+});
+
 describe("a drain", () => {
   test("spreads the goodbyes evenly over its window, in no order, and resolves when all have left", async () => {
     const hub = setUp();

@@ -69,6 +69,39 @@ test("a resume is exact at every event, from the run and from the store, whateve
   }
 });
 
+test("a gap says of which of the channels it is, and not its name", async () => {
+  const hub = setUp({ store: memoryStore({ retention: { maxEvents: 1 } }) });
+  await publish(hub, "a1 b1");
+  const cursor = await hub.channels(["a", "b"]).position();
+  await publish(hub, "b2 b3");
+  const client = await visit(hub.channels(["a", "b"]), { lastEventId: cursor });
+  await client.until("live");
+  expect(client.events.map(({ data }) => data)).toEqual(['{"reason":"truncated","index":1}', "b3", "{}"]);
+  await client.leave();
+});
+
+test("a position of several channels is a place to start at, also for one connection after another", async () => {
+  const hub = setUp();
+  await publish(hub, "a1 b1");
+  const start = await hub.channels(["a", "b"]).position();
+  await publish(hub, "a2 b2");
+  const client = await visit(hub.channels(["a", "b"]), { options: { start } });
+  expectSame((await client.until("live")).slice(0, -1), "a2 b2");
+  await client.leave();
+});
+
+test("a cursor of twenty channels is no longer than what is taken back, and authorize sees it", async () => {
+  const hub = setUp();
+  const names = Array.from({ length: 20 }, (_, i) => `c${i}`);
+  for (const name of names) await hub.channel(name).publish({ data: name });
+  const cursor = await hub.channels(names).position();
+  const client = await visit(hub.channels(names), { lastEventId: cursor });
+  expect(cursor.length).toBeGreaterThan(256);
+  expect(client.connection?.lastEventId).toBe(cursor);
+  expect(await client.until("live")).toEqual(["live"]);
+  await client.leave();
+});
+
 describe("a client that comes back to other channels than it left", () => {
   test("goes on with those that stayed, and begins with those that are new", async () => {
     const hub = setUp();

@@ -273,3 +273,8 @@ describe("stats", () => {
     expect(hub.stats().closed).toEqual({});
   });
 });
+
+test("an observer with a member that there is none of is refused", () => {
+  const observer = { open: () => {} } as HubObserver;
+  expect(() => createHub({ observer })).toThrow(expect.objectContaining({ code: "invalid-option", option: "open" }));
+});

@@ -1,7 +1,7 @@
 import { SluiceError } from "@sluice/core";
 import type { Appended, AppendOptions, Cursor, EventStore, NewEvent, Position, ReadOptions, Slice } from "@sluice/core";
 import { Log, now } from "./log.ts";
-import type { LogLimits } from "./log.ts";
+import type { LogLimits } from "@sluice/core";
 import { resolveOptions } from "./options.ts";
 import type { DurableObjectStoreOptions } from "./options.ts";
 import { atomically } from "./storage.ts";

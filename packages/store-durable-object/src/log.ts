@@ -1,8 +1,9 @@
-import { formatEventId, randomEpoch, randomTag, resolveCursor, SluiceError } from "@sluice/core";
+import { positionOf, randomEpoch, randomTag, resolveCursor, SluiceError } from "@sluice/core";
 import type {
   Appended,
   AppendOptions,
   Cursor,
+  LogLimits,
   LogMark,
   NewEvent,
   Position,
@@ -12,14 +13,6 @@ import type {
   StoredEvent,
 } from "@sluice/core";
 import type { SqlStorage, SqlValue } from "./storage.ts";
-
-/** How much of a log is kept. */
-export interface LogLimits {
-  readonly maxEvents: number;
-  readonly maxBytes: number;
-  readonly maxAge: number;
-  readonly maxProducers: number;
-}
 
 /** What an append has done. */
 export interface Outcome extends Appended {
@@ -55,7 +48,7 @@ export class Log {
   }
 
   get tail(): Position {
-    return this.#positionOf(this.#tail);
+    return positionOf(this.#row.epoch, this.#tail);
   }
 
   get usedAt(): number {
@@ -104,10 +97,10 @@ export class Log {
       (seq) => this.#sizeAt(seq)?.tag,
     );
     const events = this.#select(mark, limit, maxBytes);
-    const next = events.at(-1)?.id ?? this.#positionOf(mark);
+    const next = events.at(-1)?.id ?? positionOf(this.#row.epoch, mark);
     const upToDate = next === this.tail;
     return {
-      from: this.#positionOf(mark),
+      from: positionOf(this.#row.epoch, mark),
       events,
       next,
       ...(gap !== undefined && { gap }),
@@ -147,7 +140,7 @@ export class Log {
     return events.map((event, index) => {
       const stored: StoredEvent = {
         ...wellFormed(event),
-        id: this.#positionOf({ ...this.#tail, seq: ++row.tail_seq }),
+        id: positionOf(this.#row.epoch, { ...this.#tail, seq: ++row.tail_seq }),
         at,
       };
       const bytes = sizes[index] as number;
@@ -179,7 +172,7 @@ export class Log {
       ...(event !== null && { event }),
       data,
       ...(key !== null && { key }),
-      id: this.#positionOf({ seq, tag }),
+      id: positionOf(this.#row.epoch, { seq, tag }),
       at,
     }));
   }
@@ -238,10 +231,6 @@ export class Log {
       `INSERT OR REPLACE INTO sluice_logs (${columns.join()}) VALUES (${columns.map(() => "?").join()})`,
       Object.values(this.#row),
     );
-  }
-
-  #positionOf({ seq, tag }: LogMark): Position {
-    return seq === 0 ? "origin" : formatEventId({ epoch: this.#row.epoch, seq, tag });
   }
 
   #exec(query: string, bindings: readonly SqlValue[]): void {

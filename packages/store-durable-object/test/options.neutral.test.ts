@@ -16,15 +16,15 @@ const keyValueStorage = {
 
 test.each<[option: string, problem: string, options: object]>([
   ["storage", "is missing", {}],
-  ["storage", "is not the storage of a Durable Object", { storage: {} }],
+  ["storage", "make it the storage of a Durable Object", { storage: {} }],
   ["storage", "new_sqlite_classes", { storage: keyValueStorage }],
-  ["retention", "is not an object", { storage, retention: 1000 }],
-  ["maxEvents", "is not a positive integer", { storage, retention: { maxEvents: 0 } }],
-  ["maxBytes", "is not a positive integer", { storage, retention: { maxBytes: Infinity } }],
-  ["maxAge", "is not a positive number of ms", { storage, retention: { maxAge: "1h" } }],
-  ["maxIdle", "is not a positive number of ms", { storage, maxIdle: -1 }],
-  ["maxProducers", "is not a positive integer", { storage, maxProducers: 1.5 }],
-  ["path", "is not an option", { storage, path: "events.db" }],
+  ["retention", "make it an object", { storage, retention: 1000 }],
+  ["maxEvents", "make it a positive integer", { storage, retention: { maxEvents: 0 } }],
+  ["maxBytes", "make it a positive integer", { storage, retention: { maxBytes: Infinity } }],
+  ["maxAge", "make it a positive number of ms", { storage, retention: { maxAge: "1h" } }],
+  ["maxIdle", "make it a positive number of ms", { storage, maxIdle: -1 }],
+  ["maxProducers", "make it a positive integer", { storage, maxProducers: 1.5 }],
+  ["path", "there is no option", { storage, path: "events.db" }],
 ])("refuses %s: %s", (option, problem, options) => {
   const create = (): unknown => durableObjectStore(options as DurableObjectStoreOptions);
   expect(create).toThrow(SluiceError);
