@@ -3,7 +3,7 @@ import type { Position } from "./event-store.ts";
 import type { Feed, Follower } from "./feed.ts";
 import type { Lens } from "./lens.ts";
 import type { Replay, Replays } from "./replays.ts";
-import { Batch, gapSegment, liveSegment } from "./segment.ts";
+import { Batch, gapSegment } from "./segment.ts";
 import type { Segment } from "./segment.ts";
 import { backoff, sleep, startTimer } from "./timer.ts";
 

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { createResponder, respondWithStream } from "../src/index.ts";
-import type { EventStreamOptions, ServerSentEvent, Source } from "../src/index.ts";
+import type { CloseReason, Connection, EventStreamOptions, ServerSentEvent, Source } from "../src/index.ts";
 
 const request = (): Request => new Request("http://localhost/", { method: "POST" });
 
@@ -94,6 +94,65 @@ test("says before the body ends that it will", async () => {
   while (!(await reader?.read())?.done) expect(steps).toEqual([]);
   await done;
   expect(steps).toEqual(["onEnd", "closed"]);
+});
+
+test("is over when the platform has asked for more than what was sent last, and not when it has taken that", async () => {
+  let connection: Connection | undefined;
+  const { response } = respond(async (open) => {
+    connection = open;
+    await open.send({ data: "first" });
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    await open.send({ data: "last" });
+  });
+  const reader = (await response).body?.getReader();
+  for (let text = ""; !text.includes("last");) text += new TextDecoder().decode((await reader?.read())?.value);
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  expect(connection?.reason).toBeUndefined();
+  expect((await reader?.read())?.done).toBe(true);
+  expect(await connection?.closed).toBe("finished");
+});
+
+test("cuts off a client that does not ask for more after what was sent last", async () => {
+  const closed = Promise.withResolvers<CloseReason>();
+  const { response } = respond(
+    (connection) => {
+      closed.resolve(connection.closed);
+      return [{ data: "hello" }];
+    },
+    { writeDeadline: 20 },
+  );
+  const reader = (await response).body?.getReader();
+  // The platform waits for each when it comes, and takes it at once.
+  await reader?.read();
+  await reader?.read();
+  expect(await closed.promise).toBe("write-deadline");
+});
+
+test("gives a platform that waits all there is, and one that does not a single write", async () => {
+  let sent = 0;
+  const { response, writer } = respond(async ({ send, signal }) => {
+    while (!signal.aborted) {
+      await send({ data: `${sent}` });
+      sent++;
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+  });
+  const reader = (await response).body?.getReader();
+  const decoder = new TextDecoder();
+  let text = decoder.decode((await reader?.read())?.value).replace(/^: .*?\n\n/s, "");
+  const read = async (): Promise<void> => {
+    text += decoder.decode((await reader?.read())?.value);
+  };
+  for (let i = 0; i < 20; i++) await read();
+  const before = sent;
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  // One that the platform has taken when it waited last, and one that lies in the stream.
+  expect(sent - before).toBeLessThanOrEqual(2);
+  for (let i = 0; i < 20; i++) await read();
+  const seen = text.match(/\d+/g)?.map(Number);
+  expect(seen).toEqual(Array.from({ length: seen?.length ?? 0 }, (_, i) => i));
+  expect(seen?.length).toBeGreaterThanOrEqual(40);
+  writer?.gone();
 });
 
 test("says that the body of a client that takes nothing has been broken off", async () => {
