@@ -68,7 +68,7 @@ export function startSource<Native>(
     const produced = typeof source === "function" ? source(connection) : source;
     // A channel's headers tell how the resume went; all other sources' leave at once.
     if (produced instanceof Readable) return startChannel(produced, connection, settings, host);
-    return runProduced(produced as ReturnType<SourceFunction>, connection, settings, host);
+    return runProduced(produced, connection, settings, host);
   } catch (error) {
     host.failed(error);
     return undefined;
