@@ -76,9 +76,24 @@ function reportsTo(name: string): Record<string, string> {
   return { SLUICE_COMPATIBILITY: join(shown, name) };
 }
 
-/** All tests; on a Node that cannot run the servers in TypeScript that some of them start, the suites of the adapters. */
+/** What has a runtime of its own, or only starts others': a version of Node is nothing to it. */
+const elsewhere = [
+  "packages/adapter-bun",
+  "packages/adapter-deno",
+  "packages/adapter-edge",
+  "packages/store-durable-object",
+  "tests/browser",
+  "tests/edge-runtime",
+  "tests/soak",
+  "tests/workerd",
+];
+
+/** All tests of what runs in Node; where it cannot run the servers in TypeScript that some of them start, the adapters' suites. */
 function testsOn(version: number): readonly string[] {
-  return version < 22 ? ["--project", "node", ...suiteFiles()] : ["--project", "neutral", "--project", "node"];
+  const folders = globSync(["packages/*", "tests/*"], { cwd: root }).filter((folder) => !elsewhere.includes(folder));
+  if (version >= 22) return ["--project", "neutral", "--project", "node", ...folders.map((folder) => `${folder}/`)];
+  const suites = suiteFiles().filter((file) => folders.some((folder) => file.startsWith(`${folder}/`)));
+  return ["--project", "node", ...suites];
 }
 
 /** Runs vitest on an engine, and counts what its JSON reporter reports. */
