@@ -1,80 +1,43 @@
-import { createServer } from "node:http";
-import net from "node:net";
-import { eventStream } from "@sluice/adapter-node";
-import { createDecoder, createHub, memoryStore } from "@sluice/core";
-import { serveNode } from "@sluice/testkit";
+import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
+import { start } from "../../bench/fanout/remote.ts";
+import type { CrowdCommands } from "../flow/crowd.ts";
+import type { ServerCommands } from "../flow/server.ts";
 
-const CLIENTS = 5000;
-const BEHIND = 100;
+const CLIENTS = 10_000;
+const EVENT_BYTES = 100;
 
-/** A client that keeps what it was sent, until the event whose data is `until`. */
-function receive(
-  port: number,
-  lastEventId: string | undefined,
-  until: string,
-): Promise<{ ids: string[]; leave(): void }> {
-  return new Promise((resolve, reject) => {
-    const ids: string[] = [];
-    const socket = net.connect(port, "127.0.0.1");
-    const decoder = createDecoder({
-      onEvent({ id, event, data }) {
-        if (event === undefined) ids.push(id as string);
-        if (data === until || event === until) resolve({ ids, leave: () => socket.destroy() });
-        if (event === "sluice.gap") reject(new Error(`a gap: ${data}`));
-      },
-    });
-    let isBody = false;
-    socket.on("data", (chunk) => {
-      const text = chunk.toString("latin1");
-      const from = isBody ? 0 : text.indexOf("\r\n\r\n") + 4;
-      if (!isBody && from === 3) return;
-      isBody = true;
-      // HTTP/1.0: the body is not chunked.
-      decoder.push(text.slice(from));
-    });
-    socket.on("error", reject);
-    const resume = lastEventId === undefined ? "" : `Last-Event-ID: ${lastEventId}\r\n`;
-    socket.write(`GET / HTTP/1.0\r\nHost: localhost\r\n${resume}\r\n`);
-  });
-}
+// A process opens ten thousand sockets, and some files: where that is not allowed, `ulimit -n 10200` before.
+test.each(["http1", "http2"] as const)(
+  "ten thousand clients of one process, on %s, are dropped at once and come back within two seconds, each a hundred events behind, and each gets its exact suffix",
+  async (protocol) => {
+    const server = start<ServerCommands>(new URL("../flow/server.ts", import.meta.url), [protocol]);
+    const crowd = start<CrowdCommands>(new URL("../flow/crowd.ts", import.meta.url), [protocol]);
+    const publish = (count: number): Promise<number> => server.call("publish", "short", count, EVENT_BYTES);
+    try {
+      const url = `${await server.call("url")}/short/catch-up`;
+      await crowd.call("open", "all", url, CLIENTS);
+      await crowd.call("read", "all");
+      await crowd.call("reached", "all", await publish(1));
+      await crowd.call("reset", "all");
+      await expect.poll(async () => (await server.call("stats", "short")).connections, { timeout: 60_000 }).toBe(0);
+      for (let n = 0; n < 100; n++) await publish(1);
 
-test(`${CLIENTS} clients come back within a second, each ${BEHIND} events behind, and each gets its exact suffix`, async () => {
-  const hub = createHub({ store: memoryStore({ retention: { maxEvents: 100_000 } }) });
-  const channel = hub.channel("quotes");
-  const server = createServer(eventStream(channel));
-  const { url, close } = await serveNode(server);
-  const port = Number(new URL(url).port);
-  const log: string[] = [];
-  const publish = async (data: string): Promise<void> => void log.push(await channel.publish({ data }));
-  try {
-    const all = Array.from({ length: CLIENTS });
-    const first = await Promise.all(all.map(() => receive(port, undefined, "sluice.live")));
-    await publish("common");
-    const seen = log.length;
-    for (const { leave } of first) leave();
-    for (let n = 0; n < BEHIND; n++) await publish(`missed ${n}`);
-
-    const publishing = (async () => {
-      for (let n = 0; n < 100; n++) {
-        await publish(`new ${n}`);
-        await new Promise((resolve) => setTimeout(resolve, 20));
+      const back = crowd.call("reconnect", "all", url, 2000);
+      // Those who are back get what is new while others still come.
+      let last = 0;
+      for (let n = 0; n < 40; n++) {
+        last = await publish(1);
+        await sleep(50);
       }
-      await publish("last");
-    })();
-    const cursor = log[seen - 1];
-    const back = await Promise.all(
-      all.map(async (_, i) => {
-        await new Promise((resolve) => setTimeout(resolve, (i / CLIENTS) * 1000));
-        return receive(port, cursor, "last");
-      }),
-    );
-    await publishing;
-    const suffix = log.slice(seen).join();
-    expect(back.filter(({ ids }) => ids.join() === suffix).length).toBe(CLIENTS);
-    for (const { leave } of back) leave();
-  } finally {
-    await hub.close();
-    await close();
-  }
-});
+      await back;
+      await crowd.call("reached", "all", last);
+      expect(await crowd.call("histories", "all")).toEqual([
+        { history: Array.from({ length: last }, (_, i) => i + 1), clients: CLIENTS },
+      ]);
+    } finally {
+      await crowd.stop();
+      await server.stop();
+    }
+  },
+);
