@@ -1,5 +1,6 @@
 import type { ServerResponse } from "node:http";
 import { Server } from "node:net";
+import type { Socket } from "node:net";
 import type { Http2ServerResponse } from "node:http2";
 import type { Sink, Writer } from "@sluice/core";
 import { asBuffer, asChunk, chunkedSocketOf } from "./chunk.ts";
@@ -116,7 +117,13 @@ function nothing(): void {}
 
 /** Nobody is left to answer. */
 export function isOver(res: NodeResponse): boolean {
-  return "stream" in res ? res.stream === undefined || res.stream.destroyed : res.destroyed;
+  if ("stream" in res) return res.stream === undefined || res.stream.destroyed;
+  return res.destroyed || (isPipelined(res) && res.req.socket.destroyed);
+}
+
+/** It waits for its turn, behind the response to an earlier request of the same connection. */
+function isPipelined(res: ServerResponse): boolean {
+  return res.socket === null && !res.writableFinished;
 }
 
 /** Tells the writer what Node notices. */
@@ -127,6 +134,23 @@ export function watch(res: NodeResponse, writer: Writer): void {
   res.on("drain", () => writer.drained());
   res.on("close", () => writer.gone());
   res.on("error", () => writer.gone("write-failed"));
+  if (!("stream" in res) && isPipelined(res)) watchSocket(res, writer);
+}
+
+/** The writers of responses that wait for their turn, by connection: one listener for all, however many a client asks for. */
+const pipelined = new WeakMap<Socket, Set<Writer>>();
+
+/** Before Node 24, a response that waits for its turn is not told that the client has left. */
+function watchSocket(res: ServerResponse, writer: Writer): void {
+  const { socket } = res.req;
+  const waiting = pipelined.get(socket) ?? new Set();
+  waiting.add(writer);
+  res.once("socket", () => waiting.delete(writer));
+  if (pipelined.has(socket)) return;
+  pipelined.set(socket, waiting);
+  socket.once("close", () => {
+    for (const each of waiting) each.gone();
+  });
 }
 
 function appendCookie(res: NodeResponse, cookie: string): void {
