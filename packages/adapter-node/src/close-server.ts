@@ -17,7 +17,11 @@ export interface CloseServerOptions {
  *
  * An HTTP/2 server keeps no list of its sessions, so this cannot close it: keep one, and `close()` each after the drain.
  *
- * @returns resolves when the port is free and no connection is open; also where the server was not listening
+ * A connection that was upgraded, a WebSocket's, is not the server's any more: end it before. It is waited for until the
+ * time is up.
+ *
+ * @returns resolves when the port is free and no connection is open, or the time is up; also where the server was not
+ * listening
  * @throws {SluiceError} `invalid-option`, as `hub.drain` does
  *
  * @example
@@ -41,13 +45,22 @@ export async function closeServer(
 ): Promise<void> {
   const startedAt = performance.now();
   await Promise.all([hub].flat().map((each) => each.drain({ within: within / 2 })));
-  const closed = new Promise<void>((resolve) => {
-    server.close(() => resolve());
+  await new Promise<void>((resolve) => {
+    // Node looks once: a connection whose last answer is still on its way would be waited for until its keep-alive is over.
+    const idle = setInterval(() => server.closeIdleConnections(), 20);
+    const done = (): void => {
+      clearInterval(idle);
+      clearTimeout(end);
+      resolve();
+    };
+    const end = setTimeout(
+      () => {
+        server.closeAllConnections();
+        // A connection that was upgraded is not among them, and the server would not be closed before it is.
+        done();
+      },
+      within - (performance.now() - startedAt),
+    );
+    server.close(done);
   });
-  // Node looks once: a connection whose last answer is still on its way would be waited for until its keep-alive is over.
-  const idle = setInterval(() => server.closeIdleConnections(), 20);
-  const end = setTimeout(() => server.closeAllConnections(), within - (performance.now() - startedAt));
-  await closed;
-  clearInterval(idle);
-  clearTimeout(end);
 }

@@ -1,7 +1,8 @@
 import { once } from "node:events";
 import http, { createServer } from "node:http";
-import type { Server } from "node:http";
+import type { IncomingMessage, Server } from "node:http";
 import type { AddressInfo } from "node:net";
+import type { Duplex } from "node:stream";
 import { closeServer, eventStream } from "@sluice/adapter-node";
 import { createHub, memoryStore } from "@sluice/core";
 import { connectStalled, openStream } from "@sluice/testkit";
@@ -81,6 +82,21 @@ test("closeServer cuts off what is left when the time is up", async () => {
   await closeServer(server, { within: 300 });
   await expect.poll(() => reasons).toEqual(["disconnected"]);
   socket.destroy();
+});
+
+test("closeServer waits for a connection that was upgraded until the time is up, and no longer", async () => {
+  const server = createServer().on("upgrade", (_req, socket: Duplex) => {
+    onTestFinished(() => void socket.destroy());
+    socket.write("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n");
+    socket.pipe(socket);
+  });
+  const request = http.get(await listen(server), { headers: { Connection: "Upgrade", Upgrade: "echo" } });
+  const [, socket] = (await once(request, "upgrade")) as [IncomingMessage, Duplex];
+  onTestFinished(() => void socket.destroy());
+  await closeServer(server, { within: 200 });
+  expect(server.listening).toBe(false);
+  socket.write("still here");
+  expect(String((await once(socket, "data"))[0])).toBe("still here");
 });
 
 test("closeServer of a server that does not listen resolves, and refuses a time that is none", async () => {
