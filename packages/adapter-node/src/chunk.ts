@@ -1,4 +1,5 @@
-import { ServerResponse } from "node:http";
+import { OutgoingMessage } from "node:http";
+import type { ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 
 // A channel's bytes go to thousands of responses, one after another: what Node would make of them for each, a buffer and a
@@ -31,12 +32,15 @@ export function asChunk(bytes: Uint8Array<ArrayBuffer>): Buffer {
 
 const END_OF_LINE = Buffer.from("\r\n");
 
+/** Node's own. What watches all responses takes its place in `ServerResponse.prototype`, or here later. */
+const { write } = OutgoingMessage.prototype;
+
 /**
  * The socket, where nothing but a chunk would be written to it by `res.write()`: four pieces, put off to the end of the
  * tick, are then one, written at once, for two thirds of the cost. Not where somebody else wants to see what is written,
  * nor where Node still keeps it to itself.
  */
 export function chunkedSocketOf(res: ServerResponse): Socket | undefined {
-  const isOurs = res.write === ServerResponse.prototype.write && res.chunkedEncoding && res.headersSent;
+  const isOurs = res.write === write && res.chunkedEncoding && res.headersSent;
   return isOurs && !res.writableEnded && res.writableCorked === 0 ? (res.socket ?? undefined) : undefined;
 }

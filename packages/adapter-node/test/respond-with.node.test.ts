@@ -1,4 +1,4 @@
-import { createServer } from "node:http";
+import { createServer, OutgoingMessage, ServerResponse } from "node:http";
 import net from "node:net";
 import { connectStalled, serveNode } from "@sluice/testkit";
 import { expect, onTestFinished, test } from "vitest";
@@ -74,4 +74,28 @@ test("a client that left while a middleware worked has its source never called",
   socket.destroy();
   await left;
   expect(calls).toBe(0);
+});
+
+test("what watches the writes of all responses, in Node's prototypes, sees every event", async () => {
+  const seen: string[] = [];
+  const { write } = OutgoingMessage.prototype;
+  const watching = function (this: OutgoingMessage, ...args: unknown[]): boolean {
+    seen.push(String(args[0]));
+    return Reflect.apply(write, this, args) as boolean;
+  };
+  onTestFinished(() => {
+    OutgoingMessage.prototype.write = write;
+    Reflect.deleteProperty(ServerResponse.prototype, "write");
+  });
+  const url = await serve(async function* () {
+    yield { data: "one" };
+    ServerResponse.prototype.write = watching;
+    yield { data: "two" };
+    Reflect.deleteProperty(ServerResponse.prototype, "write");
+    OutgoingMessage.prototype.write = watching;
+    yield { data: "three" };
+  });
+  const answer = await ask(url, "POST / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+  expect(answer).toContain("data: three\n\n");
+  expect(seen).toEqual(["data: two\n\n", "data: three\n\n"]);
 });
