@@ -231,8 +231,10 @@ export class LiveConnection<Native> implements Connection<Native>, Member, Write
    */
   enter(crowd: Crowd, key: string | undefined): Refusal | undefined {
     if (this.#crowd !== undefined || this.reason !== undefined) return undefined;
+    // Set first: an observer that is told may send, or drain the hub, and the connection be over before it is back.
+    this.#crowd = crowd;
     const refusal = crowd.enter(this, key);
-    if (refusal === undefined) this.#crowd = crowd;
+    if (refusal !== undefined) this.#crowd = undefined;
     return refusal;
   }
 

@@ -176,6 +176,23 @@ test.each([
   for (const [message] of said.mock.calls) expect(message).toBe("Sluice: a callback threw:");
 });
 
+test.each<[string, (hub: Hub, connection: Connection) => void]>([
+  ["drains its hub at once", (hub) => void hub.drain({ within: 0 })],
+  [
+    "sends more than may wait",
+    (_, { send }) => {
+      for (let i = 0; i < 3; i++) void send({ data: "x".repeat(600_000) });
+    },
+  ],
+])("an observer that %s when a connection is opened leaves no place taken", async (_, opened) => {
+  const hub: Hub = setUp({ observer: { opened: ({ connection }) => opened(hub, connection) } });
+  const client = await visit(hub.channel("c"), { options: { limitKey: () => "k", onError: () => {} } });
+  await client.rest().catch(() => {});
+  await client.connection?.closed;
+  expect(hub.stats()).toMatchObject({ opened: 1, connections: 0 });
+  await hub.drain({ within: 0 });
+});
+
 describe("stats", () => {
   test("begin with nothing", () => {
     expect(setUp().stats()).toEqual({
