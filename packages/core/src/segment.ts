@@ -66,7 +66,8 @@ export function segmentOf(item: ChannelItem, position: Position, event: string |
   // Without the empty line that ends an event.
   const idLine = utf8.encode(encodeFields({ ...fields, id: position }).slice(0, -1));
   const body = utf8.encode(encodeFields({ ...fields, event, data }));
-  return { item, position, bytes: joinBytes([idLine, body]), bodyAt: idLine.length };
+  // What one reader's filter did to it, every other would see.
+  return { item: Object.freeze(item), position, bytes: joinBytes([idLine, body]), bodyAt: idLine.length };
 }
 
 export function liveSegment(position: Position): Segment {

@@ -143,6 +143,35 @@ describe("a filter", () => {
     }
   });
 
+  test("that changes its event has failed, and what the next client's filter is shown is what was published", async () => {
+    const channel = setUp();
+    const shown: string[] = [];
+    const errors: unknown[] = [];
+    const careless = await visit(channel, {
+      options: {
+        filter: (event) => Object.assign(event, { key: "eu" }) === event,
+        onError: (error) => errors.push(error),
+      },
+    });
+    const careful = await visit(channel, {
+      options: {
+        filter({ key = "", data }) {
+          shown.push(key);
+          return key === "eu" || data === "last";
+        },
+      },
+    });
+    await careless.until("live");
+    await careful.until("live");
+    await channel.publish([{ key: "us", data: "secret" }, { data: "last" }]);
+    expect(await careful.until("last")).toEqual(["live", "last"]);
+    expect(shown).toEqual(["us", ""]);
+    expect(await careless.until("gap:skipped")).toContain("gap:skipped");
+    expect(errors[0]).toBeInstanceOf(TypeError);
+    await careless.leave();
+    await careful.leave();
+  });
+
   test("that fails leaves a resume exact: the gap has the id of the event", async () => {
     const channel = setUp();
     const ids: string[] = [];
