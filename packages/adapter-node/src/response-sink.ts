@@ -58,7 +58,8 @@ export class ResponseSink implements Sink {
     const res = this.#res;
     if ("stream" in res) return res.write(asBuffer(bytes));
     const socket = chunkedSocketOf(res);
-    if (socket === undefined) return res.write(asBuffer(bytes));
+    // An empty chunk would be the last one.
+    if (socket === undefined || bytes.length === 0) return res.write(asBuffer(bytes));
     const hasRoom = socket.write(asChunk(bytes));
     // Node says so of writes to the response alone.
     if (!hasRoom) socket.once("drain", () => res.emit("drain"));

@@ -1,8 +1,9 @@
 import { createServer, OutgoingMessage, ServerResponse } from "node:http";
 import net from "node:net";
+import { createResponder } from "@sluice/core";
 import { connectStalled, serveNode } from "@sluice/testkit";
 import { expect, onTestFinished, test } from "vitest";
-import { eventStream } from "../src/index.ts";
+import { eventStream, exchangeOf, openBody } from "../src/index.ts";
 
 async function serve(...args: Parameters<typeof eventStream>): Promise<string> {
   const { url, close } = await serveNode(createServer(eventStream(...args)));
@@ -98,4 +99,24 @@ test("what watches the writes of all responses, in Node's prototypes, sees every
   const answer = await ask(url, "POST / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
   expect(answer).toContain("data: three\n\n");
   expect(seen).toEqual(["data: two\n\n", "data: three\n\n"]);
+});
+
+test("a write of nothing does not end the response", async () => {
+  const responder = createResponder(async ({ closed }) => void (await closed));
+  const { url, close } = await serveNode(
+    createServer(async (req, res) => {
+      const answer = await openBody(responder, exchangeOf(req, undefined), res);
+      if (answer?.body === undefined) return;
+      answer.body.pipe(res);
+      await answer.writer.send({ data: "one" });
+      // By then the body has handed over what waited in it, and is left out.
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      await answer.writer.write(new Uint8Array());
+      await answer.writer.send({ data: "two" });
+      answer.writer.end("finished");
+    }),
+  );
+  onTestFinished(close);
+  const text = await (await fetch(url, { method: "POST" })).text();
+  expect(text).toMatch(/data: one\n\ndata: two\n\n$/);
 });
