@@ -17,6 +17,16 @@ export interface FeedContext {
 // gives a slice: events from a position on. An event, a gap or the end is an item; a segment is an item and its bytes; a
 // batch is segments that are written together. The run is the newest segments, and a place is an index into it.
 
+/** A batch of the run, for all readers that are at its place. */
+interface SharedBatch {
+  /** The number of the segment that was to come next when it was made. */
+  readonly to: number;
+  /** It is as large as may be: what comes later does not belong to it. */
+  readonly isCut: boolean;
+  readonly maxBytes: number;
+  readonly batch: Batch;
+}
+
 /** Who is told that a feed has something new. */
 export interface Follower {
   onNews(): void;
@@ -42,10 +52,8 @@ export class Feed {
   /** The number of the segment that follows a position, for every position of the run. */
   #places = new Map<Position, number>();
   #ended = false;
-  #latest:
-    | { readonly from: number; readonly to: number; readonly maxBytes: number; readonly batch: Batch }
-    | undefined = undefined;
-
+  /** What readers at the same place share, by the number of its first segment; the oldest first. */
+  readonly #shared = new Map<number, SharedBatch>();
   #live: Batch | undefined = undefined;
 
   /** The loop waits for the bell, and has read all that it knows of. */
@@ -95,20 +103,21 @@ export class Feed {
   /** From number `from` on as many segments as `maxBytes` allow, and at least one; undefined where they have been let go. */
   take(from: number, maxBytes: number): Batch | undefined {
     if (from < this.#first) return undefined;
-    const latest = this.#latest;
-    if (latest?.from === from && latest.to === this.nextPlace && latest.maxBytes === maxBytes) return latest.batch;
+    const shared = this.#shared.get(from);
+    if (shared?.maxBytes === maxBytes && (shared.isCut || shared.to === this.nextPlace)) return shared.batch;
     const segments: Segment[] = [];
     let bytes = 0;
+    let isCut = false;
     for (let i = from - this.#first; i < this.#segments.length; i++) {
       const segment = this.#segments[i] as Segment;
       bytes += segment.bytes.length;
-      if (segments.length > 0 && bytes > maxBytes) break;
+      isCut = segments.length > 0 && bytes > maxBytes;
+      if (isCut) break;
       segments.push(segment);
       if (segment.item.type === "end") break;
     }
     const batch = new Batch(segments, this.positionAt(from));
-    // That there is nothing more is asked between one connection and the next, which takes the same again.
-    if (segments.length > 0) this.#latest = { from, to: this.nextPlace, maxBytes, batch };
+    this.#share(from, { to: this.nextPlace, isCut, maxBytes, batch });
     return batch;
   }
 
@@ -236,6 +245,13 @@ export class Feed {
     this.#notify();
   }
 
+  #share(from: number, shared: SharedBatch): void {
+    this.#shared.delete(from);
+    this.#shared.set(from, shared);
+    if (this.#shared.size <= SHARED) return;
+    for (const oldest of this.#shared.keys()) return void this.#shared.delete(oldest);
+  }
+
   /** Deleted first, so that the map stays in the order of the places, also where a position comes again after a drop. */
   #place(position: Position): void {
     this.#places.delete(position);
@@ -299,6 +315,12 @@ export class Feed {
     }
   };
 }
+
+/**
+ * How many batches are kept to be shared. What is published together may be more than one write takes, and each reader goes
+ * through it at its own pace: at the defaults these are all of a run, and none of them is joined twice.
+ */
+const SHARED = 16;
 
 /** How long readers are told of news before everything else in the process gets a turn, in ms. */
 const TURN = 4;
