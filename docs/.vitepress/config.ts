@@ -56,12 +56,10 @@ export default defineConfig({
       },
       {
         text: "Frameworks",
-        items: [page("Koa", "/guide/koa"), page("Fastify", "/guide/fastify")],
-      },
-      {
-        text: "Frameworks",
         items: [
           page("All of them", "/frameworks/"),
+          page("Fastify", "/guide/fastify"),
+          page("Koa", "/guide/koa"),
           page("Hono", "/frameworks/hono"),
           page("h3", "/frameworks/h3"),
           page("Elysia", "/frameworks/elysia"),
