@@ -38,8 +38,12 @@ class NodeExchange<Native> implements Exchange<Native> {
   }
 
   header(name: string): string | null {
-    const value = this.#req.headers[name.toLowerCase()];
+    const value = this.#req.headers[name];
     return value === undefined ? null : String(value);
+  }
+
+  query(name: string): string | null {
+    return this.#target.includes("?") ? this.url.searchParams.get(name) : null;
   }
 
   get url(): URL {

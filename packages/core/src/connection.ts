@@ -7,7 +7,7 @@ import type { Settings } from "./options.ts";
 import type { Crowd, Member } from "./crowd.ts";
 import type { Flow } from "./flow.ts";
 import type { Refusal } from "./observe.ts";
-import { acceptance, readLastEventId } from "./request.ts";
+import { acceptance, headerOf, readLastEventId } from "./request.ts";
 import type { Resume, ResumeOutcome } from "./request.ts";
 import type { Batch } from "./segment.ts";
 import { Tick } from "./tick.ts";
@@ -23,12 +23,14 @@ export interface Exchange<Native> {
   readonly headers: Headers;
   /** What the platform passed to the handler. */
   readonly native: Native;
-  /** As `headers.get()`, where the platform has it for less than the headers. */
+  /** As `headers.get()` of a name in lower case, where the platform has that for less. */
   readonly header?: ((name: string) => string | null) | undefined;
+  /** As `url.searchParams.get()`, where the platform has that for less. */
+  readonly query?: ((name: string) => string | null) | undefined;
 }
 
 /** One client's open response, as a source sees it. */
-export interface Connection<Native = unknown> extends Omit<Exchange<Native>, "header">, Resume {
+export interface Connection<Native = unknown> extends Omit<Exchange<Native>, "header" | "query">, Resume {
   /**
    * Sends an event; `data` that is no string is serialised. Resolves when there is room for another.
    *
@@ -120,8 +122,8 @@ export class LiveConnection<Native> implements Connection<Native>, Member, Write
     this.method = exchange.method;
     this.native = exchange.native;
     this.#exchange = exchange;
-    this.accepts = acceptance(headerOf(exchange, "Accept")) !== "none";
-    const resume = readLastEventId(headerOf(exchange, "Last-Event-ID"), exchange, settings.maxLastEventIdLength);
+    this.accepts = acceptance(headerOf(exchange, "accept")) !== "none";
+    const resume = readLastEventId(exchange, settings.maxLastEventIdLength);
     this.hasSeenEnd = resume.lastEventId === END_ID;
     this.resume = this.hasSeenEnd ? "unknown" : resume.resume;
     this.lastEventId = this.hasSeenEnd ? undefined : resume.lastEventId;
@@ -220,7 +222,7 @@ export class LiveConnection<Native> implements Connection<Native>, Member, Write
       this.report(error);
       this.#writer.abort("write-failed");
     }
-    this.#greeted = this.#writer.send({ comment: "", ...this.#reconnectionTime() });
+    this.#greeted = this.#writer.write(this.#settings.greetings.next());
     return this.#greeted;
   }
 
@@ -258,7 +260,7 @@ export class LiveConnection<Native> implements Connection<Native>, Member, Write
   /** What the client says that it has got, where it may be as long as this. */
   resumeUpTo(maxLength: number): Resume {
     if (this.hasSeenEnd || maxLength <= this.#settings.maxLastEventIdLength) return this;
-    return readLastEventId(headerOf(this.#exchange, "Last-Event-ID"), this, maxLength);
+    return readLastEventId(this.#exchange, maxLength);
   }
 
   /** Tells the client that there is nothing to come back for. */
@@ -380,13 +382,6 @@ export class LiveConnection<Native> implements Connection<Native>, Member, Write
     this.lookBy(Math.min(this.#endsAt, this.#revalidateAt));
   }
 
-  #reconnectionTime(): { retry?: number } {
-    const { retry } = this.#settings;
-    if (retry === false) return {};
-    const [min, max] = retry;
-    return { retry: Math.round(min + Math.random() * (max - min)) };
-  }
-
   #encode(event: ServerSentEvent): string {
     const fields = readFields(event);
     refuseReserved("event", fields.event);
@@ -394,8 +389,4 @@ export class LiveConnection<Native> implements Connection<Native>, Member, Write
     if (fields.data === undefined) return encodeFields(fields);
     return encodeFields({ ...fields, data: serializeData(this.#settings.serialize, fields.data) });
   }
-}
-
-function headerOf(exchange: Exchange<unknown>, name: string): string | null {
-  return exchange.header === undefined ? exchange.headers.get(name) : exchange.header(name);
 }

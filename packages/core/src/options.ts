@@ -6,6 +6,7 @@ import { aBoolean, aFunction, checkOptions, aDuration, aSize } from "./check-opt
 import type { Rule } from "./check-options.ts";
 import type { Crowd } from "./crowd.ts";
 import { SluiceError } from "./errors.ts";
+import { Greetings } from "./greetings.ts";
 import { crowdOf } from "./hub.ts";
 import type { Hub } from "./hub.ts";
 import type { ChannelEvent } from "./segment.ts";
@@ -112,7 +113,7 @@ export type HeadersSource = Headers | readonly (readonly [string, string])[] | R
 
 /** Options with every default filled in, checked. */
 export interface Settings<Native> extends WriterSettings {
-  readonly retry: readonly [min: number, max: number] | false;
+  readonly greetings: Greetings;
   readonly maxAge: number | false;
   readonly start: Start;
   readonly openTimeout: number | false;
@@ -146,7 +147,7 @@ export function resolveOptions<Native>(options: EventStreamOptions<Native>): Set
   const fixed = responseHeaders(typeof headers === "function" ? undefined : checkHeaders(headers));
   return {
     ...resolveWriterOptions(options),
-    retry: typeof retry === "number" ? [retry, retry] : retry,
+    greetings: new Greetings(typeof retry === "number" ? [retry, retry] : retry),
     maxAge: options.maxAge ?? false,
     start: options.start ?? "tail",
     openTimeout: options.openTimeout ?? 2000,

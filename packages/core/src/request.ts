@@ -1,3 +1,5 @@
+import type { Exchange } from "./connection.ts";
+
 /** The media type of event streams. */
 const EVENT_STREAM = "text/event-stream";
 
@@ -35,13 +37,24 @@ export function acceptance(accept: string | null): "named" | "wildcard" | "none"
   return "none";
 }
 
+/** What is asked of a request. */
+type Asked = Pick<Exchange<unknown>, "headers" | "header" | "url" | "query">;
+
+export function headerOf(exchange: Asked, name: string): string | null {
+  return exchange.header === undefined ? exchange.headers.get(name) : exchange.header(name);
+}
+
+function queryOf(exchange: Asked, name: string): string | null {
+  return exchange.query === undefined ? exchange.url.searchParams.get(name) : exchange.query(name);
+}
+
 /**
  * Reads the last event ID: the `Last-Event-ID` header (HTML Standard, section 9.2.3), else the query parameter
  * `lastEventId`, for clients that cannot set headers.
  */
-export function readLastEventId(header: string | null, request: { readonly url: URL }, maxLength: number): Resume {
-  const value =
-    header === null || header === "" ? request.url.searchParams.get("lastEventId") : utf8FromByteString(header);
+export function readLastEventId(exchange: Asked, maxLength: number): Resume {
+  const header = headerOf(exchange, "last-event-id");
+  const value = header === null || header === "" ? queryOf(exchange, "lastEventId") : utf8FromByteString(header);
   if (value === null || value === "") return { resume: "fresh", lastEventId: undefined };
   if (value === undefined || value.length > maxLength || isUnfit(value)) {
     return { resume: "unknown", lastEventId: undefined };

@@ -1,7 +1,7 @@
 import { joinBytes } from "./bytes.ts";
 import { encodeFields } from "./encode.ts";
 import { parseEventId } from "./cursor.ts";
-import { END_ID, refuseReserved } from "./event.ts";
+import { checkFields, END_ID, refuseReserved } from "./event.ts";
 import type { EventId, GapReason, Position, Slice } from "./event-store.ts";
 
 /** An event of a channel, as readers get it. */
@@ -62,13 +62,48 @@ export function segmentsOf(channel: string, slice: Slice, onError: (error: unkno
 
 /** @throws {SluiceError} `invalid-field` */
 export function segmentOf(item: ChannelItem, position: Position, event: string | undefined, data: string): Segment {
-  const fields = { event: undefined, data: undefined, id: undefined, retry: undefined, comment: undefined };
-  // Without the empty line that ends an event.
-  const idLine = utf8.encode(encodeFields({ ...fields, id: position }).slice(0, -1));
-  const body = utf8.encode(encodeFields({ ...fields, event, data }));
-  // What one reader's filter did to it, every other would see.
-  return { item: Object.freeze(item), position, bytes: joinBytes([idLine, body]), bodyAt: idLine.length };
+  return new ItemSegment(item, position, position, event, data);
 }
+
+/** Encoded when it is first sent: of what a store gives back, a reader that hides or coalesces may send little. */
+class ItemSegment implements Segment {
+  readonly item: ChannelItem;
+  readonly position: Position;
+  readonly #id: string;
+  readonly #event: string | undefined;
+  readonly #data: string;
+  #encoded: { readonly bytes: Uint8Array<ArrayBuffer>; readonly bodyAt: number } | undefined = undefined;
+
+  constructor(item: ChannelItem, position: Position, id: string, event: string | undefined, data: string) {
+    checkFields({ ...NO_FIELDS, id, event, data });
+    // What one reader's filter did to it, every other would see.
+    this.item = Object.freeze(item);
+    this.position = position;
+    this.#id = id;
+    this.#event = event;
+    this.#data = data;
+  }
+
+  get bytes(): Uint8Array<ArrayBuffer> {
+    return this.#encode().bytes;
+  }
+
+  get bodyAt(): number {
+    return this.#encode().bodyAt;
+  }
+
+  #encode(): { readonly bytes: Uint8Array<ArrayBuffer>; readonly bodyAt: number } {
+    if (this.#encoded === undefined) {
+      // Without the empty line that ends an event.
+      const idLine = utf8.encode(encodeFields({ ...NO_FIELDS, id: this.#id }).slice(0, -1));
+      const body = utf8.encode(encodeFields({ ...NO_FIELDS, event: this.#event, data: this.#data }));
+      this.#encoded = { bytes: joinBytes([idLine, body]), bodyAt: idLine.length };
+    }
+    return this.#encoded;
+  }
+}
+
+const NO_FIELDS = { event: undefined, data: undefined, id: undefined, retry: undefined, comment: undefined };
 
 export function liveSegment(position: Position): Segment {
   return segmentOf({ type: "live", id: position }, position, "sluice.live", "{}");
@@ -87,7 +122,7 @@ export function gapSegment(
 
 /** On the wire the end has an id of its own, which no channel has: who comes back with it is told to stop. */
 export function endSegment(position: Position): Segment {
-  return { ...segmentOf({ type: "end" }, END_ID, END_ID, "{}"), position };
+  return new ItemSegment({ type: "end" }, position, END_ID, END_ID, "{}");
 }
 
 /** The same segment under another id: its body is copied, not encoded again. */
