@@ -30,6 +30,10 @@ export class ResponseSink implements Sink {
       setHeaders(res, headers);
       if (status === 200) res.writeHead(status);
     } else if (status === 200 && isUntouched(res)) {
+      // What follows at once, a greeting and what a channel has, goes out with the headers.
+      const { socket } = res;
+      socket?.cork();
+      process.nextTick(() => socket?.uncork());
       res.writeHead(status, flat(headers));
       res.flushHeaders();
     } else {
