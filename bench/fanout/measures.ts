@@ -65,9 +65,8 @@ export function memory(names: readonly Name[], { connections, rounds }: Scale): 
   return turns.inRounds(names, Math.min(rounds, 5), async (name) => {
     const rig = await openRig(name, EVENT_BYTES);
     try {
-      // What the first connections load is not theirs.
-      await rig.connect(100);
-      await rig.clients[0]?.call("drop");
+      // What the first connections load and have compiled is not theirs; they stay, or the next would have their memory.
+      await rig.connect(connections);
       const before = await rig.server.call("memory");
       await rig.connect(connections);
       const after = await rig.server.call("memory");
