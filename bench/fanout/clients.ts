@@ -1,4 +1,5 @@
-// The clients of one contender, in a process of their own: `clients.ts CONTENDER EVENT_BYTES PORT`.
+// The clients of one contender, in a process of their own: `clients.ts CONTENDER EVENT_BYTES PORT PROTOCOL`.
+import http2 from "node:http2";
 import net from "node:net";
 import type { Socket } from "node:net";
 import { now } from "./clock.ts";
@@ -10,6 +11,7 @@ import type { Name } from "./wire.ts";
 const dialect = dialects[process.argv[2] as Name];
 const reference = new Reference(dialect, Number(process.argv[3]));
 const port = Number(process.argv[4]);
+const isHttp2 = process.argv[5] === "http2";
 
 /** So many connect at once: more than the kernel lets wait would be told a second later. */
 const AT_ONCE = 500;
@@ -30,15 +32,18 @@ let latencies: number[] | undefined;
 let awaited: { readonly seq: number; readonly resolve: () => void } | undefined;
 
 interface Client {
-  readonly socket: Socket;
-  readonly reading: Reading;
+  /** Vanishes. */
+  reset(): void;
 }
+
+/** As much as HTTP/2 allows to be sent before it is acknowledged: what stops a server is then its socket. */
+const MAX_WINDOW = 2 ** 31 - 1;
 
 const commands = {
   /** Opens so many connections; resolves when all would get what is published. */
   async connect(count: number): Promise<void> {
     await inTurns(count, async () => {
-      clients.push(await open(reference.end));
+      clients.push(await (isHttp2 ? openHttp2(reference.end) : open(reference.end)));
     });
   },
 
@@ -50,7 +55,7 @@ const commands = {
       socket.pause();
       socket.on("close", onClose);
       await new Promise((resolve) => socket.once("connect", resolve));
-      socket.write(requestOf(""));
+      socket.write(isHttp2 ? http2Request() : requestOf(""));
       stalled.push(socket);
     });
   },
@@ -78,9 +83,8 @@ const commands = {
 
   /** Resets all connections at once, which leaves none of their ports in TIME_WAIT. */
   drop(): void {
-    for (const socket of [...clients.map((client) => client.socket), ...stalled]) {
-      socket.off("close", onClose).resetAndDestroy();
-    }
+    for (const client of clients) client.reset();
+    for (const socket of stalled) socket.off("close", onClose).resetAndDestroy();
     clients = [];
     stalled = [];
   },
@@ -102,7 +106,7 @@ answer(commands);
 function open(at: number, lastEventId = ""): Promise<Client> {
   return new Promise((resolve) => {
     const address = Math.floor(opened++ / PER_ADDRESS);
-    const onReady = (): void => resolve({ socket, reading });
+    const onReady = (): void => resolve({ reset: () => socket.off("close", onClose).resetAndDestroy() });
     const reading = new Reading(reference, dialect, { onReady, onEvents }, at);
     const socket = net.connect({
       port,
@@ -119,6 +123,44 @@ function open(at: number, lastEventId = ""): Promise<Client> {
     socket.on("connect", () => socket.write(requestOf(lastEventId)));
     socket.on("close", onClose);
   });
+}
+
+/** As {@link open}, on a session of its own. */
+function openHttp2(at: number): Promise<Client> {
+  return new Promise((resolve) => {
+    const session = http2.connect(`http://127.0.0.1:${port}`, { settings: { initialWindowSize: MAX_WINDOW } });
+    session.on("connect", () => session.setLocalWindowSize(MAX_WINDOW));
+    session.on("close", onClose);
+    const onReady = (): void => resolve({ reset: () => session.off("close", onClose).destroy() });
+    const reading = new Reading(reference, dialect, { onReady, onEvents }, at);
+    const stream = session.request({ accept: "text/event-stream" });
+    stream.on("response", ({ ":status": status }) => {
+      if (status !== 200) throw new Error(`Refused: ${status}`);
+    });
+    stream.on("data", (chunk: Buffer) => reading.readBody(chunk, 0, chunk.length));
+  });
+}
+
+/** All that a client has to say by HTTP/2 to be sent a stream: RFC 9113, sections 3.4 and 4.1, and RFC 7541, appendix A. */
+function http2Request(): Buffer {
+  const frame = (type: number, flags: number, stream: number, payload: Buffer): Buffer => {
+    const head = Buffer.alloc(9);
+    head.writeUIntBE(payload.length, 0, 3);
+    head.writeUIntBE((type << 8) | flags, 3, 2);
+    head.writeUInt32BE(stream, 5);
+    return Buffer.concat([head, payload]);
+  };
+  const initialWindowSize = Buffer.from([0, 4, 0x7f, 0xff, 0xff, 0xff]);
+  const windowUpdate = Buffer.alloc(4);
+  windowUpdate.writeUInt32BE(MAX_WINDOW - 65_535);
+  // :method GET, :scheme http, :path /, and :authority with its value.
+  const headers = Buffer.from("\x82\x86\x84\x41\x09localhost", "latin1");
+  return Buffer.concat([
+    Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
+    frame(4, 0, 0, initialWindowSize),
+    frame(8, 0, 0, windowUpdate),
+    frame(1, 5, 1, headers),
+  ]);
 }
 
 function requestOf(lastEventId: string): string {

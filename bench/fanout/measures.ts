@@ -3,7 +3,7 @@ import { openRig } from "./rig.ts";
 import type { Rig } from "./rig.ts";
 import * as turns from "./rounds.ts";
 import type { Scale, Stage } from "./rounds.ts";
-import type { Name } from "./wire.ts";
+import type { Name, Protocol } from "./wire.ts";
 
 /** Of each contender that took part, one result a round. */
 export type Results<Figures> = turns.Results<Name, Figures>;
@@ -99,17 +99,29 @@ const LARGE_RATE = 160;
 /** A server that has grown by so many bytes is taken for one that will not stop growing. */
 export const MAX_GROWTH = 512 * 1024 * 1024;
 
-/** The same events to the same clients, first without the stalled ones and then with them. */
-export function stalled(names: readonly Name[], { rounds, length }: Scale): Promise<Results<Stalled>> {
+/** So much goes to a connection that reads nothing before the kernel takes no more, and then some. */
+const FILLS = 12 * 1024 * 1024;
+
+/** The same events to the same clients, first without the stalled ones and then, when their connections are full, with them. */
+export function stalled(
+  names: readonly Name[],
+  { rounds, length }: Scale,
+  protocol: Protocol,
+): Promise<Results<Stalled>> {
   const events = Math.ceil((200_000_000 / LARGE_EVENT) * Math.min(length, 1));
   return turns.inRounds(names, Math.min(rounds, 3), async (name) => {
-    const rig = await openRig(name, LARGE_EVENT);
+    const rig = await openRig(name, LARGE_EVENT, { protocol });
     try {
       await rig.connect(HEALTHY);
       await paced(rig, Math.ceil(events / 10), LARGE_RATE);
       const { p99: p99Without } = await paced(rig, events, LARGE_RATE);
       await rig.clients[0]?.call("stall", STALLED);
       while ((await rig.server.call("connections")) < HEALTHY + STALLED) await sleep(50);
+      for (let filled = 0; filled < FILLS; filled += TOGETHER * LARGE_EVENT) {
+        await rig.reached(await rig.publish(TOGETHER));
+      }
+      const full = await rig.server.call("full");
+      if (full !== STALLED) throw new Error(`${name} has ${full} connections that are full`);
       const { p99, growth, published } = await paced(rig, events, LARGE_RATE, MAX_GROWTH);
       const left = HEALTHY + STALLED - (await rig.server.call("connections"));
       if (left > 0) throw new Error(`${name} has closed ${left} connections that were stalled`);
@@ -140,7 +152,7 @@ export function storm(names: readonly Name[], scale: Scale): Promise<Results<Sto
   const processes = 2;
   const connections = stormConnections(scale);
   return turns.inRounds(names, Math.min(scale.rounds, 3), async (name) => {
-    const rig = await openRig(name, EVENT_BYTES, processes);
+    const rig = await openRig(name, EVENT_BYTES, { clientProcesses: processes });
     try {
       await rig.connect(connections);
       await rig.reached(await rig.publish(10));

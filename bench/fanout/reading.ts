@@ -68,7 +68,7 @@ const LF = 10;
 /** So many bytes tell an event from what is none: they reach beyond its id. */
 const TELLING = 64;
 
-/** One connection's response: takes HTTP's framing off, skips what is no event, and compares the rest. */
+/** One connection's response: takes HTTP/1.1's framing off, skips what is no event, and compares the rest. */
 export class Reading {
   /** How far in the channel's stream it is, in bytes. */
   at: number;
@@ -91,7 +91,7 @@ export class Reading {
     this.at = at;
   }
 
-  /** Takes the first `end` bytes of a buffer, which may be used again afterwards. */
+  /** Takes what a socket has brought: the first `end` bytes of a buffer, which may be used again afterwards. */
   read(bytes: Buffer, end: number): void {
     let at = this.#head === undefined ? 0 : this.#readHead(bytes.toString("latin1", 0, end));
     while (at < end) {
@@ -101,9 +101,20 @@ export class Reading {
       }
       const to = Math.min(end, at + this.#left);
       this.#left -= to - at;
-      this.#readBody(bytes, at, to);
+      this.readBody(bytes, at, to);
       at = to;
     }
+  }
+
+  /** Takes what is in no frames any more. */
+  readBody(bytes: Buffer, from: number, to: number): void {
+    const { eventBytes } = this.#reference;
+    const before = Math.floor(this.at / eventBytes);
+    while (from < to) {
+      from = (this.#block === "" ? this.#match(bytes, from, to) : undefined) ?? this.#collect(bytes, from, to);
+    }
+    const after = Math.floor(this.at / eventBytes);
+    if (after > before) this.#progress.onEvents(before, after);
   }
 
   #readHead(text: string): number {
@@ -123,16 +134,6 @@ export class Reading {
     if (this.#size === 0) throw new Error("The response has ended");
     this.#left = this.#size;
     this.#size = undefined;
-  }
-
-  #readBody(bytes: Buffer, from: number, to: number): void {
-    const { eventBytes } = this.#reference;
-    const before = Math.floor(this.at / eventBytes);
-    while (from < to) {
-      from = (this.#block === "" ? this.#match(bytes, from, to) : undefined) ?? this.#collect(bytes, from, to);
-    }
-    const after = Math.floor(this.at / eventBytes);
-    if (after > before) this.#progress.onEvents(before, after);
   }
 
   /** Where what is known ends: with all that is here, or else with one event. Undefined where nothing is known. */

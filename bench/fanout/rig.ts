@@ -3,7 +3,7 @@ import { start } from "./remote.ts";
 import type { Remote } from "./remote.ts";
 import type { Stageable } from "./rounds.ts";
 import type { ServerCommands } from "./server.ts";
-import type { Name } from "./wire.ts";
+import type { Name, Protocol } from "./wire.ts";
 
 /** A contender's server and its clients. */
 export interface Rig extends Stageable {
@@ -11,11 +11,20 @@ export interface Rig extends Stageable {
   readonly clients: readonly Remote<ClientCommands>[];
 }
 
+interface RigOptions {
+  readonly clientProcesses?: number;
+  readonly protocol?: Protocol;
+}
+
 /** Starts a server and its clients, which open an equal part of the connections each. None is open yet. */
-export async function openRig(name: Name, eventBytes: number, clientProcesses = 1): Promise<Rig> {
-  const server = start<ServerCommands>(new URL("./server.ts", import.meta.url), [name, `${eventBytes}`]);
+export async function openRig(
+  name: Name,
+  eventBytes: number,
+  { clientProcesses = 1, protocol = "http1" }: RigOptions = {},
+): Promise<Rig> {
+  const server = start<ServerCommands>(new URL("./server.ts", import.meta.url), [name, `${eventBytes}`, protocol]);
   const port = await server.call("port");
-  const clients = Array.from({ length: clientProcesses }, () => startClients(name, eventBytes, port));
+  const clients = Array.from({ length: clientProcesses }, () => startClients(name, eventBytes, port, protocol));
   return {
     server,
     clients,
@@ -43,6 +52,11 @@ export async function openRig(name: Name, eventBytes: number, clientProcesses = 
 }
 
 /** Starts a process of clients for what serves a contender's dialect. */
-export function startClients(name: Name, eventBytes: number, port: number): Remote<ClientCommands> {
-  return start(new URL("./clients.ts", import.meta.url), [name, `${eventBytes}`, `${port}`]);
+export function startClients(
+  name: Name,
+  eventBytes: number,
+  port: number,
+  protocol: Protocol = "http1",
+): Remote<ClientCommands> {
+  return start(new URL("./clients.ts", import.meta.url), [name, `${eventBytes}`, `${port}`, protocol]);
 }

@@ -7,7 +7,7 @@ import type { Results } from "./measures.ts";
 import { compare, median } from "./rounds.ts";
 import type { Scale } from "./rounds.ts";
 import { dialects } from "./wire.ts";
-import type { Name } from "./wire.ts";
+import type { Name, Protocol } from "./wire.ts";
 
 const { values: options } = parseArgs({
   options: {
@@ -98,36 +98,8 @@ const rows: Readonly<Record<string, () => Promise<Row>>> = {
       targets: [{ text: "resident at most raw + 4 KB", value: more, most: 4, unit: " KB more" }],
     };
   },
-  async stalled() {
-    const results = await measures.stalled(["raw", "ours"], scale);
-    const megabytes = (bytes: number): number => bytes / 1_000_000;
-    const published = cellsOf(results, (stalled) => megabytes(stalled.published), 0);
-    return {
-      title:
-        `${measures.STALLED} clients that read nothing: MB published / MB that the server grows by (ended at ` +
-        `${megabytes(measures.MAX_GROWTH).toFixed(0)}) / p99 of ${measures.HEALTHY} others without them / with them, ms`,
-      cells: join(
-        published,
-        cellsOf(results, ({ growth }) => megabytes(growth), 0),
-        cellsOf(results, ({ p99Without }) => p99Without, 1),
-        cellsOf(results, ({ p99 }) => p99, 1),
-      ),
-      targets: [
-        {
-          text: "grows by less than 50 MB",
-          value: median((results.get("ours") ?? []).map(({ growth }) => megabytes(growth))),
-          most: 50,
-          unit: " MB",
-        },
-        {
-          text: "p99 at most twice that without",
-          value: median((results.get("ours") ?? []).map(({ p99, p99Without }) => p99 / p99Without)),
-          most: 2,
-          unit: " times",
-        },
-      ],
-    };
-  },
+  stalled: () => stalled("http1"),
+  stalled2: () => stalled("http2"),
   async storm() {
     const results = await measures.storm(["ours"], scale);
     const title =
@@ -145,6 +117,38 @@ const rows: Readonly<Record<string, () => Promise<Row>>> = {
 };
 
 await main();
+
+async function stalled(protocol: Protocol): Promise<Row> {
+  const results = await measures.stalled(["raw", "ours"], scale, protocol);
+  const megabytes = (bytes: number): number => bytes / 1_000_000;
+  const published = cellsOf(results, (result) => megabytes(result.published), 0);
+  return {
+    title:
+      `${measures.STALLED} clients that read nothing, on ${protocol === "http1" ? "HTTP/1.1" : "HTTP/2"}: MB published / ` +
+      `MB that the server grows by (ended at ${megabytes(measures.MAX_GROWTH).toFixed(0)}) / ` +
+      `p99 of ${measures.HEALTHY} others without them / with them, ms`,
+    cells: join(
+      published,
+      cellsOf(results, ({ growth }) => megabytes(growth), 0),
+      cellsOf(results, ({ p99Without }) => p99Without, 1),
+      cellsOf(results, ({ p99 }) => p99, 1),
+    ),
+    targets: [
+      {
+        text: "grows by less than 50 MB",
+        value: median((results.get("ours") ?? []).map(({ growth }) => megabytes(growth))),
+        most: 50,
+        unit: " MB",
+      },
+      {
+        text: "p99 at most twice that without",
+        value: median((results.get("ours") ?? []).map(({ p99, p99Without }) => p99 / p99Without)),
+        most: 2,
+        unit: " times",
+      },
+    ],
+  };
+}
 
 async function main(): Promise<void> {
   checkOpenFiles();

@@ -1,5 +1,8 @@
-// The server of one contender, in a process of its own: `server.ts CONTENDER EVENT_BYTES`. It measures itself.
-import { createServer } from "node:http";
+// The server of one contender, in a process of its own: `server.ts CONTENDER EVENT_BYTES PROTOCOL`. It measures itself.
+import http from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import http2 from "node:http2";
+import type { Http2ServerResponse } from "node:http2";
 import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { now } from "./clock.ts";
@@ -11,7 +14,14 @@ import type { Name, Payload } from "./wire.ts";
 
 const contender = contenders[process.argv[2] as Name]();
 const eventBytes = Number(process.argv[3]);
-const server = createServer((req, res) => contender.handle(req, res));
+const responses = new Set<ServerResponse | Http2ServerResponse>();
+const handle = (req: IncomingMessage, res: ServerResponse): void => {
+  responses.add(res);
+  res.once("close", () => responses.delete(res));
+  contender.handle(req, res);
+};
+// What is asked of them, those of HTTP/2 can do as well.
+const server = process.argv[4] === "http2" ? http2.createServer(handle as never) : http.createServer(handle);
 // More come at once than the 511 that are Node's default.
 await new Promise<void>((resolve) => server.listen({ port: 0, host: "127.0.0.1", backlog: 4096 }, resolve));
 
@@ -74,6 +84,13 @@ const commands = {
     new Promise((resolve, reject) =>
       server.getConnections((error, count) => (error === null ? resolve(count) : reject(error))),
     ),
+
+  /** How many connections take nothing more at the moment. */
+  full(): number {
+    const isFull = (res: ServerResponse | Http2ServerResponse): boolean =>
+      ("stream" in res ? res.stream : res.socket)?.writableNeedDrain === true;
+    return [...responses].filter(isFull).length;
+  },
 
   async startProfile(): Promise<void> {
     endProfile = await startProfile();

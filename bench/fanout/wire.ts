@@ -2,6 +2,8 @@
 // check it.
 import { formatEventId } from "@sluice/core";
 
+export type Protocol = "http1" | "http2";
+
 /** The data of an event. */
 export interface Payload {
   /** The number of the event, from 1. */

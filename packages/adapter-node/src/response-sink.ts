@@ -61,15 +61,18 @@ export class ResponseSink implements Sink {
   #write(bytes: Uint8Array<ArrayBuffer>): boolean {
     const res = this.#res;
     if ("stream" in res) return res.write(asBuffer(bytes));
-    const socket = chunkedSocketOf(res);
-    // An empty chunk would be the last one.
-    if (socket === undefined || bytes.length === 0) return res.write(asBuffer(bytes));
+    // An empty chunk would be the last one; what is large costs more to copy than the pieces do.
+    const socket = bytes.length > 0 && bytes.length < LARGE ? chunkedSocketOf(res) : undefined;
+    if (socket === undefined) return res.write(asBuffer(bytes));
     const hasRoom = socket.write(asChunk(bytes));
     // Node says so of writes to the response alone.
     if (!hasRoom) socket.once("drain", () => res.emit("drain"));
     return hasRoom;
   }
 }
+
+/** In bytes. */
+const LARGE = 16 * 1024;
 
 function isClosing({ socket }: ServerResponse): boolean {
   const server: unknown = socket !== null && "server" in socket ? socket.server : undefined;

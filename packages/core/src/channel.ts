@@ -6,7 +6,7 @@ import { isLast, isPosition } from "./cursor.ts";
 import type { Start } from "./cursor.ts";
 import { encodeFields } from "./encode.ts";
 import { SluiceError, show } from "./errors.ts";
-import { refuseReserved, serializeData } from "./event.ts";
+import { checkFields, refuseReserved, serializeData } from "./event.ts";
 import type { EventId, NewEvent, Position, Producer } from "./event-store.ts";
 import { GroupReader } from "./group-reader.ts";
 import { isMarked, mark } from "./kinship.ts";
@@ -297,9 +297,11 @@ function toNewEvent(published: PublishedEvent, { serialize, maxEventBytes }: Cha
     );
   }
   const text = serializeData(serialize, data);
-  const encoded = encodeFields({ event, data: text, id: undefined, retry: undefined, comment: undefined });
-  // At most three bytes for a code unit: most events need not be measured.
-  if (encoded.length * 3 > maxEventBytes && new TextEncoder().encode(encoded).length > maxEventBytes) {
+  const fields = { event, data: text, id: undefined, retry: undefined, comment: undefined };
+  checkFields(fields);
+  // A code unit is three bytes at the most, and nine where each is a line of its own: most events need not be measured.
+  const isSmall = ((event?.length ?? 0) + text.length) * 9 < maxEventBytes - 64;
+  if (!isSmall && new TextEncoder().encode(encodeFields(fields)).length > maxEventBytes) {
     throw new SluiceError("too-large", `Cannot publish: an event is over maxEventBytes (${maxEventBytes}); split it`, {
       option: "maxEventBytes",
     });

@@ -130,9 +130,9 @@ export class Crowd {
 
   #tellGaps({ connection }: Member, { segments }: Batch): void {
     const { observer } = this.options;
-    for (const { item } of segments) {
-      if (item.type !== "gap") continue;
-      const { channel, reason } = item;
+    for (const segment of segments) {
+      if (segment.type !== "gap") continue;
+      const { channel, reason } = segment.item;
       this.#gaps++;
       callGuarded(() => observer.gap?.({ connection, channel, reason }));
     }

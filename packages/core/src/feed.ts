@@ -19,6 +19,7 @@ export interface FeedContext {
 
 /** A batch of the run, for all readers that are at its place. */
 interface SharedBatch {
+  readonly from: number;
   /** The number of the segment that was to come next when it was made. */
   readonly to: number;
   /** It is as large as may be: what comes later does not belong to it. */
@@ -49,11 +50,14 @@ export class Feed {
   /** The number of the first segment in the run, and the position that it follows. */
   #first = 0;
   #before: Position = "origin";
-  /** The number of the segment that follows a position, for every position of the run. */
-  #places = new Map<Position, number>();
+  /** From this number on, the positions of the run are of one log, without a gap. */
+  #unbroken = 0;
   #ended = false;
-  /** What readers at the same place share, by the number of its first segment; the oldest first. */
-  readonly #shared = new Map<number, SharedBatch>();
+  /**
+   * What readers at the same place share, the oldest first. No map: one from which the oldest is taken as often as
+   * another is added keeps what it has had alive through a garbage collection.
+   */
+  readonly #shared: SharedBatch[] = [];
   #live: Batch | undefined = undefined;
 
   /** The loop waits for the bell, and has read all that it knows of. */
@@ -85,7 +89,18 @@ export class Feed {
 
   /** The number of the segment that follows the position; undefined where the run does not tell. */
   placeOf(position: Position): number | undefined {
-    return this.#places.get(position);
+    if (this.position === undefined) return undefined;
+    let low = Math.max(this.#unbroken, this.#first);
+    // Whoever is at the end's position has yet to be told of it.
+    let high = this.#segments.at(-1)?.type === "end" ? this.nextPlace - 1 : this.nextPlace;
+    // What comes before all others sorts as it likes.
+    if (position === "origin") high = low;
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if (this.positionAt(middle) <= position) low = middle;
+      else high = middle - 1;
+    }
+    return this.positionAt(low) === position ? low : undefined;
   }
 
   /** The number from which on there are `count` events; undefined where the run has fewer. */
@@ -94,8 +109,8 @@ export class Feed {
     for (let left = count; left > 0; place--) {
       const segment = this.#segments[place - 1 - this.#first];
       // What is before a gap may be of a log that is gone, and is for those alone who were reading it.
-      if (segment === undefined || segment.item.type === "gap") return undefined;
-      if (segment.item.type === "event") left--;
+      if (segment === undefined || segment.type === "gap") return undefined;
+      if (segment.type === "event") left--;
     }
     return place;
   }
@@ -103,7 +118,7 @@ export class Feed {
   /** From number `from` on as many segments as `maxBytes` allow, and at least one; undefined where they have been let go. */
   take(from: number, maxBytes: number): Batch | undefined {
     if (from < this.#first) return undefined;
-    const shared = this.#shared.get(from);
+    const shared = this.#shared.find((batch) => batch.from === from);
     if (shared?.maxBytes === maxBytes && (shared.isCut || shared.to === this.nextPlace)) return shared.batch;
     const segments: Segment[] = [];
     let bytes = 0;
@@ -114,10 +129,10 @@ export class Feed {
       isCut = segments.length > 0 && bytes > maxBytes;
       if (isCut) break;
       segments.push(segment);
-      if (segment.item.type === "end") break;
+      if (segment.type === "end") break;
     }
     const batch = new Batch(segments, this.positionAt(from));
-    this.#share(from, { to: this.nextPlace, isCut, maxBytes, batch });
+    this.#share({ from, to: this.nextPlace, isCut, maxBytes, batch });
     return batch;
   }
 
@@ -135,7 +150,7 @@ export class Feed {
 
   /** The segments of the run that follow a position of the same log; none where the run does not follow it. */
   after(position: Position): readonly Segment[] {
-    const place = this.#places.get(position);
+    const place = this.placeOf(position);
     if (place !== undefined) return this.from(place) ?? [];
     return isBefore(position, this.#before) ? this.#segments : [];
   }
@@ -241,21 +256,14 @@ export class Feed {
   #begin({ next }: Slice): void {
     this.position = next;
     this.#before = next;
-    this.#place(next);
     this.#notify();
   }
 
-  #share(from: number, shared: SharedBatch): void {
-    this.#shared.delete(from);
-    this.#shared.set(from, shared);
-    if (this.#shared.size <= SHARED) return;
-    for (const oldest of this.#shared.keys()) return void this.#shared.delete(oldest);
-  }
-
-  /** Deleted first, so that the map stays in the order of the places, also where a position comes again after a drop. */
-  #place(position: Position): void {
-    this.#places.delete(position);
-    this.#places.set(position, this.nextPlace);
+  #share(shared: SharedBatch): void {
+    const former = this.#shared.findIndex(({ from }) => from === shared.from);
+    if (former !== -1) this.#shared.splice(former, 1);
+    this.#shared.push(shared);
+    if (this.#shared.length > SHARED) this.#shared.shift();
   }
 
   #append(slice: Slice): void {
@@ -264,14 +272,12 @@ export class Feed {
     const isAnother = slice.gap !== undefined || (this.#ended && (!slice.closed || slice.events.length > 0));
     const hasSaidSo = this.#ended && !isAnother;
     this.#ended = slice.closed;
-    if (slice.gap !== undefined) this.#places.clear();
-    else if (isAnother) this.#place(slice.from);
+    // The gap's own position is that of what follows it.
+    if (isAnother) this.#unbroken = slice.gap === undefined ? this.nextPlace : this.nextPlace + 1;
     const segments = segmentsOf(this.#channel, hasSaidSo ? { ...slice, closed: false } : slice, this.#context.onError);
     for (const segment of segments) {
       this.#segments.push(segment);
       this.#bytes += costOf(segment);
-      // Whoever is at the end's position has yet to be told of it.
-      if (segment.item.type !== "end") this.#place(segment.position);
     }
     this.position = slice.next;
     this.#letGo();
@@ -287,10 +293,6 @@ export class Feed {
     if (count === 0) return;
     this.#before = (this.#segments.splice(0, count).at(-1) as Segment).position;
     this.#first += count;
-    for (const [position, place] of this.#places) {
-      if (place >= this.#first) break;
-      this.#places.delete(position);
-    }
   }
 
   /** Not at once: what is published together is told together. */

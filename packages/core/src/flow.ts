@@ -90,11 +90,11 @@ export class Flow<Native> {
   #write(batch: Batch): void {
     if (!this.#hasBegun) this.#begin(batch.hasGap);
     this.#connection.deliver(batch);
-    const { item, position } = batch.last as NonNullable<Batch["last"]>;
+    const { type, position } = batch.last as NonNullable<Batch["last"]>;
     this.#toldPosition = position;
-    if (item.type === "end") return this.#end("sealed");
+    if (type === "end") return this.#end("sealed");
     if (this.#isLive) return;
-    this.#isLive = item.type === "live";
+    this.#isLive = type === "live";
     this.#replayBytes -= batch.bytes.length;
     // It comes back for the rest: with a cursor, and after others have had their turn.
     if (this.#replayBytes < 0 && !this.#isLive) this.#connection.sayGoodbye("replay-budget");

@@ -84,8 +84,8 @@ export class GroupReader implements Reading {
     // The cursor of the first event has the place where each of the others begins. Where that is behind a gap, it has the
     // place before it: who comes back between the two has yet to be told.
     batches.forEach(({ from, segments }, i) => {
-      const item = segments[0]?.item;
-      if (item?.type !== "gap" || item.reason === "skipped") this.#positions[i] = from;
+      const [begins] = segments;
+      if (begins?.type !== "gap" || begins.item.reason === "skipped") this.#positions[i] = from;
     });
     const segments = batches.flatMap((batch, i) => this.#asOwn(i, batch));
     this.#members.forEach((_, i) => this.#moveOn(i));
@@ -102,20 +102,19 @@ export class GroupReader implements Reading {
   #asOwn(i: number, { segments }: Batch): Segment[] {
     const own: Segment[] = [];
     for (const segment of segments) {
-      const { item, position } = segment;
-      this.#positions[i] = position;
+      this.#positions[i] = segment.position;
       const cursor = this.position;
-      if (item.type === "event") {
-        own.push(withId(segment, { ...item, id: cursor }, cursor));
+      if (segment.type === "event") {
+        own.push(withId(segment, cursor));
         continue;
       }
-      if (item.type === "gap") {
-        own.push(gapSegment(item.channel, item.reason, cursor, i));
+      if (segment.type === "gap") {
+        own.push(gapSegment(segment.item.channel, segment.item.reason, cursor, i));
         continue;
       }
       const isNews = !this.#caughtUp.has(i);
       this.#caughtUp.add(i);
-      if (item.type === "end") this.#ended.add(i);
+      if (segment.type === "end") this.#ended.add(i);
       if (this.#ended.size === this.#members.length) own.push(endSegment(cursor));
       else if (isNews && this.#caughtUp.size === this.#members.length) own.push(liveSegment(cursor));
     }

@@ -1,7 +1,6 @@
 import { SluiceError, show } from "./errors.ts";
-import type { Position } from "./event-store.ts";
-import { gapSegment, segmentOf } from "./segment.ts";
-import type { ChannelEvent, Segment } from "./segment.ts";
+import { eventSegment, gapSegment } from "./segment.ts";
+import type { ChannelEvent, EventSegment, Segment } from "./segment.ts";
 
 /** What a reader sees of its channel, where that is not all. */
 export interface LensOptions {
@@ -68,36 +67,34 @@ export class Lens {
   #overtaken(waiting: readonly Segment[], later: () => readonly Segment[]): ReadonlySet<Segment> {
     const keys = new Set<string>();
     const overtaken = new Set<Segment>();
-    if (!waiting.some(({ item }) => item.type === "event" && item.key !== undefined)) return overtaken;
-    const isLast = waiting.at(-1)?.item.type === "end";
+    if (!waiting.some(({ key }) => key !== undefined)) return overtaken;
+    const isLast = waiting.at(-1)?.type === "end";
     for (const segments of [isLast ? [] : upToEnd(later()), waiting]) {
       for (let i = segments.length - 1; i >= 0; i--) {
         const segment = segments[i] as Segment;
-        const { item } = segment;
-        if (item.type !== "event" || item.key === undefined) continue;
-        if (keys.has(item.key)) overtaken.add(segment);
-        else if (this.#judge(item).shows === true) keys.add(item.key);
+        if (segment.type !== "event" || segment.key === undefined) continue;
+        if (keys.has(segment.key)) overtaken.add(segment);
+        else if (this.#judge(segment).shows === true) keys.add(segment.key);
       }
     }
     return overtaken;
   }
 
   #through(segment: Segment): Segment | undefined {
-    const { item, position } = segment;
-    if (item.type !== "event") return segment;
-    const { shows, error } = this.#judge(item);
+    if (segment.type !== "event") return segment;
+    const { shows, error } = this.#judge(segment);
     if (shows === false) return undefined;
-    if (shows === true) return this.#mapped(segment, item, position);
+    if (shows === true) return this.#mapped(segment);
     this.#options.onError(error);
-    return gapSegment(item.channel, "skipped", position);
+    return gapSegment(segment.item.channel, "skipped", segment.position);
   }
 
   /** An error where the filter cannot tell. */
-  #judge(item: ChannelEvent): { readonly shows?: boolean; readonly error?: unknown } {
+  #judge(segment: EventSegment): { readonly shows?: boolean; readonly error?: unknown } {
     const { filter } = this.#options;
     if (filter === undefined) return SHOWN;
     try {
-      const shows: unknown = filter(item);
+      const shows: unknown = filter(segment.item);
       if (typeof shows === "boolean") return shows ? SHOWN : HIDDEN;
       // A promise would be true, whatever it comes to.
       return { error: notBoolean(shows) };
@@ -106,14 +103,15 @@ export class Lens {
     }
   }
 
-  #mapped(segment: Segment, item: ChannelEvent, position: Position): Segment {
+  #mapped(segment: EventSegment): Segment {
     const { map, onError } = this.#options;
     if (map === undefined) return segment;
+    const { item, position } = segment;
     try {
       const { event, data } = map(item);
       if (event === item.event && data === item.data) return segment;
       const { event: _, ...rest } = item;
-      return segmentOf({ ...rest, ...(event !== undefined && { event }), data }, position, event, data);
+      return eventSegment({ ...rest, ...(event !== undefined && { event }), data });
     } catch (error) {
       onError(error);
       return gapSegment(item.channel, "skipped", position);
@@ -125,7 +123,7 @@ const SHOWN = { shows: true };
 const HIDDEN = { shows: false };
 
 function upToEnd(segments: readonly Segment[]): readonly Segment[] {
-  const end = segments.findIndex(({ item }) => item.type === "end");
+  const end = segments.findIndex(({ type }) => type === "end");
   return end === -1 || end === segments.length - 1 ? segments : segments.slice(0, end + 1);
 }
 

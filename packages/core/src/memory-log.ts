@@ -13,6 +13,8 @@ import type {
   StoredEvent,
 } from "./event-store.ts";
 import type { LogLimits } from "./retention.ts";
+import { TextLog } from "./text-log.ts";
+import type { TextPlace } from "./text-log.ts";
 
 /** What an append has done. */
 export interface Outcome extends Appended {
@@ -34,9 +36,11 @@ export class MemoryLog {
   readonly #limits: LogLimits;
   readonly #epoch: string = randomEpoch();
   /** Retained events from `#first` on; what lies before has been removed, and is cut off now and then. */
-  #events: Kept[] = [];
+  #events: (Kept | undefined)[] = [];
   #first = 0;
   #bytes = 0;
+  /** Their data. */
+  readonly #texts = new TextLog();
   #trimmed: LogMark = ORIGIN;
   #tail: LogMark = ORIGIN;
   #closed = false;
@@ -90,7 +94,7 @@ export class MemoryLog {
     for (let kept = this.#at(last.seq + 1); kept !== undefined; kept = this.#at(last.seq + 1)) {
       bytes += kept.bytes;
       if (events.length > 0 && (events.length >= limit || bytes > maxBytes)) break;
-      events.push(kept.event);
+      events.push(this.#restore(kept));
       last = kept;
     }
     const upToDate = last.seq === this.#tail.seq;
@@ -114,8 +118,10 @@ export class MemoryLog {
     ) {
       this.#bytes -= oldest.bytes;
       this.#trimmed = { seq: oldest.seq, tag: oldest.tag };
+      this.#events[this.#first] = undefined;
       oldest = this.#events[++this.#first];
     }
+    this.#texts.trim(oldest?.text);
     // Cut off in bulk: once for each time as many have gone as remain.
     if (this.#first > 64 && this.#first > this.#events.length / 2) {
       this.#events = this.#events.slice(this.#first);
@@ -147,22 +153,19 @@ export class MemoryLog {
     const tag = randomTag();
     const at = Date.now();
     const keptAt = performance.now();
-    return events.map(({ event, data, key }, index) => {
+    return events.map((event, index) => {
+      const { data, ...named } = wellFormed(event);
       const seq = this.#tail.seq + 1;
       const bytes = sizes[index] as number;
-      const id = formatEventId({ epoch: this.#epoch, seq, tag });
-      const stored: StoredEvent = {
-        ...(event !== undefined && { event }),
-        data,
-        ...(key !== undefined && { key }),
-        id,
-        at,
-      };
-      this.#events.push({ event: stored, seq, tag, bytes, keptAt });
+      this.#events.push({ named, text: this.#texts.push(data), seq, tag, at, bytes, keptAt });
       this.#bytes += bytes;
       this.#tail = { seq, tag };
-      return stored;
+      return { ...named, data, id: formatEventId({ epoch: this.#epoch, seq, tag }), at };
     });
+  }
+
+  #restore({ named, text, seq, tag, at }: Kept): StoredEvent {
+    return { ...named, data: this.#texts.at(text), id: formatEventId({ epoch: this.#epoch, seq, tag }), at };
   }
 
   /** @returns what the append did when it first came; undefined for one that is new */
@@ -191,8 +194,12 @@ export class MemoryLog {
   }
 }
 
+/** An event as it is kept. */
 interface Kept extends LogMark {
-  readonly event: StoredEvent;
+  readonly named: Pick<NewEvent, "event" | "key">;
+  /** Its data. */
+  readonly text: TextPlace;
+  readonly at: number;
   readonly bytes: number;
   /** On the clock that never steps. */
   readonly keptAt: number;
@@ -200,4 +207,13 @@ interface Kept extends LogMark {
 
 function sizeOf({ event = "", data, key = "" }: NewEvent): number {
   return event.length + data.length + key.length + 64;
+}
+
+/** As UTF-8 can have it: what readers see live has to be what they see replayed. */
+function wellFormed({ event, data, key }: NewEvent): NewEvent {
+  return {
+    ...(event !== undefined && { event: event.toWellFormed() }),
+    data: data.toWellFormed(),
+    ...(key !== undefined && { key: key.toWellFormed() }),
+  };
 }

@@ -29,8 +29,16 @@ export type ChannelItem =
   | { readonly type: "end" };
 
 /** One item, and its bytes on the wire: encoded once, shared by all that send it, never written again. */
-export interface Segment {
-  readonly item: ChannelItem;
+export type Segment = { readonly [Type in ChannelItem["type"]]: SegmentOf<Type> }[ChannelItem["type"]];
+
+export type EventSegment = SegmentOf<"event">;
+
+interface SegmentOf<Type extends ChannelItem["type"]> {
+  readonly type: Type;
+  /** Frozen: what one reader's filter did to it, every other would see. */
+  readonly item: Extract<ChannelItem, { readonly type: Type }>;
+  /** Of an event, where it has one. */
+  readonly key: string | undefined;
   /** Where a reader is behind it. */
   readonly position: Position;
   readonly bytes: Uint8Array<ArrayBuffer>;
@@ -47,7 +55,7 @@ export function segmentsOf(channel: string, slice: Slice, onError: (error: unkno
     try {
       refuseReserved("event", event);
       const optional = { ...(event !== undefined && { event }), ...(key !== undefined && { key }) };
-      segments.push(segmentOf({ type: "event", id, channel, ...optional, data, at }, id, event, data));
+      segments.push(eventSegment({ type: "event", id, channel, ...optional, data, at }));
       position = id;
     } catch (error) {
       // What the store gave back is not what publish() checked: one event is lost, and the readers are told.
@@ -60,53 +68,81 @@ export function segmentsOf(channel: string, slice: Slice, onError: (error: unkno
   return segments;
 }
 
-/** @throws {SluiceError} `invalid-field` */
-export function segmentOf(item: ChannelItem, position: Position, event: string | undefined, data: string): Segment {
-  return new ItemSegment(item, position, position, event, data);
-}
+/**
+ * An event is a text until it is first sent, and bytes from then on: of what a store gives back, a reader that hides or
+ * coalesces may send little; and of what is sent, few readers look at the data again.
+ */
+class TextOrBytes implements EventSegment {
+  readonly type = "event";
+  readonly #meta: Omit<ChannelEvent, "data">;
+  /** Undefined where the bytes tell it. */
+  #data: string | undefined;
+  #item: ChannelEvent | undefined = undefined;
+  #bytes: Uint8Array<ArrayBuffer> | undefined = undefined;
+  #bodyAt = 0;
 
-/** Encoded when it is first sent: of what a store gives back, a reader that hides or coalesces may send little. */
-class ItemSegment implements Segment {
-  readonly item: ChannelItem;
-  readonly position: Position;
-  readonly #id: string;
-  readonly #event: string | undefined;
-  readonly #data: string;
-  #encoded: { readonly bytes: Uint8Array<ArrayBuffer>; readonly bodyAt: number } | undefined = undefined;
-
-  constructor(item: ChannelItem, position: Position, id: string, event: string | undefined, data: string) {
-    checkFields({ ...NO_FIELDS, id, event, data });
-    // What one reader's filter did to it, every other would see.
-    this.item = Object.freeze(item);
-    this.position = position;
-    this.#id = id;
-    this.#event = event;
+  /** @throws {SluiceError} `invalid-field` */
+  constructor({ data, ...meta }: ChannelEvent) {
+    checkFields({ ...NO_FIELDS, id: meta.id, event: meta.event, data });
+    this.#meta = meta;
     this.#data = data;
   }
 
+  get item(): ChannelEvent {
+    this.#item ??= Object.freeze({ ...this.#meta, data: this.#data ?? this.#dataOfBytes() });
+    return this.#item;
+  }
+
+  get key(): string | undefined {
+    return this.#meta.key;
+  }
+
+  get position(): Position {
+    return this.#meta.id;
+  }
+
   get bytes(): Uint8Array<ArrayBuffer> {
-    return this.#encode().bytes;
+    if (this.#bytes !== undefined) return this.#bytes;
+    const { id, event } = this.#meta;
+    const data = this.#data as string;
+    const { bytes, bodyAt } = encodeSegment(id, event, data);
+    this.#bytes = bytes;
+    this.#bodyAt = bodyAt;
+    // All but what the wire has otherwise.
+    if (!data.includes("\r") && data.isWellFormed()) this.#data = undefined;
+    return bytes;
   }
 
   get bodyAt(): number {
-    return this.#encode().bodyAt;
+    return this.bytes === undefined ? 0 : this.#bodyAt;
   }
 
-  #encode(): { readonly bytes: Uint8Array<ArrayBuffer>; readonly bodyAt: number } {
-    if (this.#encoded === undefined) {
-      // Without the empty line that ends an event.
-      const idLine = utf8.encode(encodeFields({ ...NO_FIELDS, id: this.#id }).slice(0, -1));
-      const body = utf8.encode(encodeFields({ ...NO_FIELDS, event: this.#event, data: this.#data }));
-      this.#encoded = { bytes: joinBytes([idLine, body]), bodyAt: idLine.length };
-    }
-    return this.#encoded;
+  #dataOfBytes(): string {
+    const { event } = this.#meta;
+    const body = utf8Decoder.decode(this.bytes.subarray(this.#bodyAt));
+    const dataAt = (event === undefined ? 0 : `event: ${event}\n`.length) + DATA.length;
+    return body.slice(dataAt, -"\n\n".length).replaceAll(`\n${DATA}`, "\n");
   }
+}
+
+const DATA = "data: ";
+
+/** @throws {SluiceError} `invalid-field` */
+export function eventSegment(event: ChannelEvent): EventSegment {
+  return new TextOrBytes(event);
+}
+
+function encodeSegment(id: string, event: string | undefined, data: string): Pick<Segment, "bytes" | "bodyAt"> {
+  const idLine = `id: ${id}\n`;
+  const body = encodeFields({ ...NO_FIELDS, event, data });
+  return { bytes: utf8.encode(idLine + body), bodyAt: utf8.encode(idLine).length };
 }
 
 const NO_FIELDS = { event: undefined, data: undefined, id: undefined, retry: undefined, comment: undefined };
 
 export function liveSegment(position: Position): Segment {
-  return segmentOf({ type: "live", id: position }, position, "sluice.live", "{}");
+  const item = Object.freeze({ type: "live", id: position });
+  return { type: "live", item, key: undefined, position, ...encodeSegment(position, "sluice.live", "{}") };
 }
 
 /** @param index of the channel among those that are read together: its name is nobody's business */
@@ -116,23 +152,35 @@ export function gapSegment(
   position: Position,
   index?: number,
 ): Segment {
-  const item = { type: "gap", reason, id: position, channel } as const;
-  return segmentOf(item, position, "sluice.gap", JSON.stringify({ reason, index }));
+  const item = Object.freeze({ type: "gap", reason, id: position, channel });
+  const encoded = encodeSegment(position, "sluice.gap", JSON.stringify({ reason, index }));
+  return { type: "gap", item, key: undefined, position, ...encoded };
 }
 
 /** On the wire the end has an id of its own, which no channel has: who comes back with it is told to stop. */
 export function endSegment(position: Position): Segment {
-  return new ItemSegment({ type: "end" }, position, END_ID, END_ID, "{}");
+  const item = Object.freeze({ type: "end" });
+  return { type: "end", item, key: undefined, position, ...encodeSegment(END_ID, END_ID, "{}") };
 }
 
-/** The same segment under another id: its body is copied, not encoded again. */
-export function withId(segment: Segment, item: ChannelItem, id: string): Segment {
+/** The same event under another id: its body is copied, not encoded again. */
+export function withId(segment: EventSegment, id: string): Segment {
   const idLine = utf8.encode(`id: ${id}\n`);
   const bytes = joinBytes([idLine, segment.bytes.subarray(segment.bodyAt)]);
-  return { item, position: id, bytes, bodyAt: idLine.length };
+  return {
+    type: "event",
+    get item() {
+      return Object.freeze({ ...segment.item, id });
+    },
+    key: segment.key,
+    position: id,
+    bytes,
+    bodyAt: idLine.length,
+  };
 }
 
 const utf8 = new TextEncoder();
+const utf8Decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** Segments that are sent together; their joined bytes are made once for all connections that are at the same place. */
 export class Batch {
@@ -158,12 +206,12 @@ export class Batch {
 
   /** How many of the segments are events. */
   get events(): number {
-    this.#events ??= this.segments.filter(({ item }) => item.type === "event").length;
+    this.#events ??= this.segments.filter(({ type }) => type === "event").length;
     return this.#events;
   }
 
   get hasGap(): boolean {
-    this.#hasGap ??= this.segments.some(({ item }) => item.type === "gap");
+    this.#hasGap ??= this.segments.some(({ type }) => type === "gap");
     return this.#hasGap;
   }
 
