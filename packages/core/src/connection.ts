@@ -91,7 +91,7 @@ export class LiveConnection<Native> implements Connection<Native>, Member, Write
   readonly hasSeenEnd: boolean;
 
   readonly #exchange: Exchange<Native>;
-  // Made when somebody asks for them, as the next three.
+  // Made when somebody asks for them, the next three.
   #url: URL | undefined = undefined;
   #headers: Headers | undefined = undefined;
   #send: ((event: ServerSentEvent) => Promise<void>) | undefined = undefined;
@@ -293,7 +293,6 @@ export class LiveConnection<Native> implements Connection<Native>, Member, Write
   /**
    * Ends the connection when it is old enough, or when `expiresAt` (ms since the epoch) has come; and asks at intervals
    * when that is.
-   *
    */
   startAging(expiresAt: number, revalidator: Revalidator): void {
     const { maxAge } = this.#settings;
