@@ -15,6 +15,18 @@ const vitest = "node_modules/vitest/vitest.mjs";
 const shown = mkdtempSync(join(tmpdir(), "sluice-compatibility-"));
 process.on("exit", () => rmSync(shown, { recursive: true }));
 
+/** What has a runtime of its own, or only starts others': a version of Node is nothing to it. */
+const elsewhere = [
+  "packages/adapter-bun",
+  "packages/adapter-deno",
+  "packages/adapter-edge",
+  "packages/store-durable-object",
+  "tests/browser",
+  "tests/edge-runtime",
+  "tests/soak",
+  "tests/workerd",
+];
+
 const steps: readonly Step[] = [
   ...checks,
   {
@@ -75,18 +87,6 @@ function engine(command: string, name: string, use: Step["run"]): Step {
 function reportsTo(name: string): Record<string, string> {
   return { SLUICE_COMPATIBILITY: join(shown, name) };
 }
-
-/** What has a runtime of its own, or only starts others': a version of Node is nothing to it. */
-const elsewhere = [
-  "packages/adapter-bun",
-  "packages/adapter-deno",
-  "packages/adapter-edge",
-  "packages/store-durable-object",
-  "tests/browser",
-  "tests/edge-runtime",
-  "tests/soak",
-  "tests/workerd",
-];
 
 /** All tests of what runs in Node; where it cannot run the servers in TypeScript that some of them start, the adapters' suites. */
 function testsOn(version: number): readonly string[] {
