@@ -87,7 +87,8 @@ export interface ReadOptions {
  *   before all that are numbered below it.
  * - An id MUST carry the epoch of the log, which is new each time the channel is first appended to, and a random tag of
  *   the append ({@link formatEventId}); it MUST NOT be made from a clock.
- * - What a cursor means MUST be decided by {@link resolveCursor}.
+ * - What a cursor means MUST be decided by {@link resolveCursor}, and what becomes of an append by {@link resolveAppend},
+ *   or as they decide it, where an engine runs code of its own.
  * - Retention MUST remove the oldest events first, and MUST keep the tag of the last one that it removed.
  * - Nothing MUST depend on the doorbell: it may be late, doubled, spurious or silent.
  * - A store MUST NOT hold replay logic, a set of seen ids, or a buffer for each reader.

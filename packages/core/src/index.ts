@@ -37,6 +37,8 @@ export type {
 } from "./event-store.ts";
 export { formatEventId, ORIGIN, parseEventId, positionOf, randomEpoch, randomTag, resolveCursor } from "./cursor.ts";
 export type { EventIdParts, LogBounds, LogMark, ResolvedCursor, Start } from "./cursor.ts";
+export { resolveAppend } from "./append.ts";
+export type { AppendState, LogEntry, ProducerMark, ResolvedAppend } from "./append.ts";
 export { memoryStore } from "./memory-event-store.ts";
 export type { MemoryStoreOptions } from "./memory-event-store.ts";
 export { logRules, resolveLogLimits } from "./retention.ts";

@@ -1,6 +1,7 @@
+import { resolveAppend } from "./append.ts";
+import type { LogEntry, ProducerMark } from "./append.ts";
 import { formatEventId, ORIGIN, positionOf, randomEpoch, randomTag, resolveCursor } from "./cursor.ts";
 import type { LogBounds, LogMark } from "./cursor.ts";
-import { SluiceError, show } from "./errors.ts";
 import type {
   Appended,
   AppendOptions,
@@ -22,13 +23,6 @@ export interface Outcome extends Appended {
   readonly slice?: Slice;
 }
 
-/** What a producer last did. */
-interface Done {
-  readonly epoch: number;
-  readonly seq: number;
-  readonly tail: Position;
-}
-
 /** One channel's log. Every method is synchronous, which is what makes it atomic. */
 export class MemoryLog {
   usedAt: number = performance.now();
@@ -45,7 +39,7 @@ export class MemoryLog {
   #tail: LogMark = ORIGIN;
   #closed = false;
   /** In the order of their last append. */
-  readonly #producers = new Map<string, Done>();
+  readonly #producers = new Map<string, ProducerMark>();
 
   constructor(limits: LogLimits) {
     this.#limits = limits;
@@ -59,30 +53,23 @@ export class MemoryLog {
     this.usedAt = performance.now();
   }
 
-  append(events: readonly NewEvent[], { producer, ifTail, close = false }: AppendOptions): Outcome {
-    if (producer !== undefined) {
-      const before = this.#verdict(producer);
-      if (before !== undefined) return { tail: before.tail, duplicate: true };
-    }
-    const { tail } = this;
-    if (this.#closed) {
-      if (events.length === 0) return { tail, duplicate: false };
-      throw new SluiceError("closed", "Cannot append: the channel is closed; drop it to begin anew");
-    }
-    if (ifTail !== undefined && ifTail !== tail) {
-      throw new SluiceError(
-        "conflict",
-        `Cannot append: the tail is ${show(tail)}, not ${show(ifTail)}; read on and decide again`,
-      );
-    }
-    if (events.length === 0 && !close) return { tail, duplicate: false };
-    const kept = this.#mint(events);
+  append(events: readonly NewEvent[], options: AppendOptions): Outcome {
+    const { producer, close = false } = options;
+    const from = this.tail;
+    const { answer, entries } = resolveAppend(events, options, {
+      tail: from,
+      closed: this.#closed,
+      producer: producer && this.#producers.get(producer.id),
+      maxBytes: this.#limits.maxBytes,
+    });
+    if (answer !== undefined) return answer;
+    const kept = this.#mint(entries);
     this.#closed = close;
     this.touch();
     this.trim(this.usedAt);
-    if (producer !== undefined) this.#remember(producer);
-    const slice: Slice = { from: tail, events: kept, next: this.tail, upToDate: true, closed: close };
-    return { tail: this.tail, duplicate: false, slice };
+    const { tail } = this;
+    if (producer !== undefined) this.#remember(producer, tail);
+    return { tail, duplicate: false, slice: { from, events: kept, next: tail, upToDate: true, closed: close } };
   }
 
   read(after: Cursor, { limit = 256, maxBytes = 1024 * 1024 }: ReadOptions): Slice {
@@ -139,24 +126,12 @@ export class MemoryLog {
     return index < 0 ? undefined : this.#events[this.#first + index];
   }
 
-  /** All are sized before one is kept: an append that is refused leaves nothing. */
-  #mint(events: readonly NewEvent[]): readonly StoredEvent[] {
-    const sizes = events.map(sizeOf);
-    const tooLarge = sizes.find((bytes) => bytes > this.#limits.maxBytes);
-    if (tooLarge !== undefined) {
-      throw new SluiceError(
-        "too-large",
-        `Cannot append: an event of ${tooLarge} bytes is over the retention's maxBytes (${this.#limits.maxBytes}); split it or raise the limit`,
-        { option: "maxBytes" },
-      );
-    }
+  #mint(entries: readonly LogEntry[]): readonly StoredEvent[] {
     const tag = randomTag();
     const at = Date.now();
     const keptAt = performance.now();
-    return events.map((event, index) => {
-      const { data, ...named } = wellFormed(event);
+    return entries.map(({ bytes, data, ...named }) => {
       const seq = this.#tail.seq + 1;
-      const bytes = sizes[index] as number;
       this.#events.push({ named, text: this.#texts.push(data), seq, tag, at, bytes, keptAt });
       this.#bytes += bytes;
       this.#tail = { seq, tag };
@@ -168,27 +143,9 @@ export class MemoryLog {
     return { ...named, data: this.#texts.at(text), id: formatEventId({ epoch: this.#epoch, seq, tag }), at };
   }
 
-  /** @returns what the append did when it first came; undefined for one that is new */
-  #verdict({ id, epoch, seq }: Producer): Done | undefined {
-    const last = this.#producers.get(id);
-    if (last !== undefined && epoch < last.epoch) {
-      throw new SluiceError(
-        "fenced",
-        `Cannot append: producer ${show(id)} is at epoch ${last.epoch}, this is ${epoch}; another has taken over`,
-      );
-    }
-    const expected = last === undefined || epoch > last.epoch ? 0 : last.seq + 1;
-    if (seq === expected) return undefined;
-    if (seq < expected) return last;
-    throw new SluiceError(
-      "sequence",
-      `Cannot append: producer ${show(id)} should send seq ${expected}, this is ${seq}; an append is missing`,
-    );
-  }
-
-  #remember({ id, epoch, seq }: Producer): void {
+  #remember({ id, epoch, seq }: Producer, tail: Position): void {
     this.#producers.delete(id);
-    this.#producers.set(id, { epoch, seq, tail: this.tail });
+    this.#producers.set(id, { epoch, seq, tail });
     if (this.#producers.size <= this.#limits.maxProducers) return;
     for (const oldest of this.#producers.keys()) return void this.#producers.delete(oldest);
   }
@@ -203,17 +160,4 @@ interface Kept extends LogMark {
   readonly bytes: number;
   /** On the clock that never steps. */
   readonly keptAt: number;
-}
-
-function sizeOf({ event = "", data, key = "" }: NewEvent): number {
-  return event.length + data.length + key.length + 64;
-}
-
-/** As UTF-8 can have it: what readers see live has to be what they see replayed. */
-function wellFormed({ event, data, key }: NewEvent): NewEvent {
-  return {
-    ...(event !== undefined && { event: event.toWellFormed() }),
-    data: data.toWellFormed(),
-    ...(key !== undefined && { key: key.toWellFormed() }),
-  };
 }

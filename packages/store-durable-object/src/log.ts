@@ -1,13 +1,15 @@
-import { positionOf, randomEpoch, randomTag, resolveCursor, SluiceError } from "@sluice/core";
+import { positionOf, randomEpoch, randomTag, resolveAppend, resolveCursor } from "@sluice/core";
 import type {
   Appended,
   AppendOptions,
   Cursor,
+  LogEntry,
   LogLimits,
   LogMark,
   NewEvent,
   Position,
   Producer,
+  ProducerMark,
   ReadOptions,
   Slice,
   StoredEvent,
@@ -60,32 +62,25 @@ export class Log {
     this.#exec("UPDATE sluice_logs SET used_at = ? WHERE channel = ?", [this.#row.used_at, this.#row.channel]);
   }
 
-  append(events: readonly NewEvent[], { producer, ifTail, close = false }: AppendOptions): Outcome {
-    const known = producer && this.#producer(producer.id);
-    if (producer !== undefined) {
-      const before = verdict(producer, known);
-      if (before !== undefined) return { tail: before.tail, duplicate: true };
-    }
-    const { tail } = this;
-    if (this.#row.closed === 1) {
-      if (events.length === 0) return { tail, duplicate: false };
-      throw new SluiceError("closed", "Cannot append: the channel is closed; drop it to begin anew");
-    }
-    if (ifTail !== undefined && ifTail !== tail) {
-      throw new SluiceError(
-        "conflict",
-        `Cannot append: the tail is ${tail}, not ${JSON.stringify(ifTail.slice(0, 60))}; read on and decide again`,
-      );
-    }
-    if (events.length === 0 && !close) return { tail, duplicate: false };
-    const stored = this.#insert(events);
+  append(events: readonly NewEvent[], options: AppendOptions): Outcome {
+    const { producer, close = false } = options;
+    const from = this.tail;
+    const last = producer && this.#producer(producer.id);
+    const { answer, entries } = resolveAppend(events, options, {
+      tail: from,
+      closed: this.#row.closed === 1,
+      producer: last,
+      maxBytes: this.#limits.maxBytes,
+    });
+    if (answer !== undefined) return answer;
+    const stored = this.#insert(entries);
     this.#row.closed = close ? 1 : 0;
     this.#row.used_at = now();
-    if (producer !== undefined) this.#remember(producer, known === undefined);
+    const { tail } = this;
+    if (producer !== undefined) this.#remember(producer, tail, last === undefined);
     this.#findTrimmed();
     this.#save();
-    const slice: Slice = { from: tail, events: stored, next: this.tail, upToDate: true, closed: close };
-    return { tail: this.tail, duplicate: false, slice };
+    return { tail, duplicate: false, slice: { from, events: stored, next: tail, upToDate: true, closed: close } };
   }
 
   read(after: Cursor, { limit = 256, maxBytes = 1024 * 1024 }: ReadOptions): Slice {
@@ -123,33 +118,18 @@ export class Log {
     return { seq: this.#row.trimmed_seq, tag: this.#row.trimmed_tag };
   }
 
-  /** All are sized before one is stored: an append that is refused leaves nothing. */
-  #insert(events: readonly NewEvent[]): readonly StoredEvent[] {
+  #insert(entries: readonly LogEntry[]): readonly StoredEvent[] {
     const row = this.#row;
-    const sizes = events.map(sizeOf);
-    const tooLarge = sizes.find((bytes) => bytes > this.#limits.maxBytes);
-    if (tooLarge !== undefined) {
-      throw new SluiceError(
-        "too-large",
-        `Cannot append: an event of ${tooLarge} bytes is over the retention's maxBytes (${this.#limits.maxBytes}); split it or raise the limit`,
-        { option: "maxBytes" },
-      );
-    }
-    if (events.length > 0) row.tail_tag = randomTag();
+    if (entries.length > 0) row.tail_tag = randomTag();
     const at = Math.floor(now());
-    return events.map((event, index) => {
-      const stored: StoredEvent = {
-        ...wellFormed(event),
-        id: positionOf(this.#row.epoch, { ...this.#tail, seq: ++row.tail_seq }),
-        at,
-      };
-      const bytes = sizes[index] as number;
+    return entries.map(({ bytes, ...event }) => {
+      row.tail_seq++;
       row.bytes += bytes;
       this.#exec(
         "INSERT INTO sluice_events (epoch, seq, tag, bytes, at, event, key, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        [row.epoch, row.tail_seq, row.tail_tag, bytes, at, stored.event ?? null, stored.key ?? null, stored.data],
+        [row.epoch, row.tail_seq, row.tail_tag, bytes, at, event.event ?? null, event.key ?? null, event.data],
       );
-      return stored;
+      return { ...event, id: this.tail, at };
     });
   }
 
@@ -201,18 +181,18 @@ export class Log {
     return rows<EventRow>(this.#sql, query, [this.#row.epoch, seq])[0];
   }
 
-  #producer(id: string): ProducerRow | undefined {
-    const query = "SELECT * FROM sluice_producers WHERE epoch = ? AND id = ?";
-    return rows<ProducerRow>(this.#sql, query, [this.#row.epoch, id])[0];
+  #producer(id: string): ProducerMark | undefined {
+    const query = "SELECT producer_epoch AS epoch, seq, tail FROM sluice_producers WHERE epoch = ? AND id = ?";
+    return rows<ProducerMark>(this.#sql, query, [this.#row.epoch, id])[0];
   }
 
-  #remember({ id, epoch, seq }: Producer, isNew: boolean): void {
+  #remember({ id, epoch, seq }: Producer, tail: Position, isNew: boolean): void {
     const row = this.#row;
     const { maxProducers } = this.#limits;
     if (isNew) row.producers++;
     this.#exec(
       "INSERT OR REPLACE INTO sluice_producers (epoch, id, producer_epoch, seq, turn, tail) VALUES (?, ?, ?, ?, ?, ?)",
-      [row.epoch, id, epoch, seq, ++row.turn, this.tail],
+      [row.epoch, id, epoch, seq, ++row.turn, tail],
     );
     if (row.producers <= maxProducers) return;
     // In bulk, since finding the oldest looks at all of them.
@@ -263,12 +243,6 @@ interface EventRow {
   readonly data: string;
 }
 
-interface ProducerRow {
-  readonly producer_epoch: number;
-  readonly seq: number;
-  readonly tail: Position;
-}
-
 function newRow(channel: string): LogRow {
   return {
     channel,
@@ -288,34 +262,4 @@ function newRow(channel: string): LogRow {
 /** The rows of a statement, whose columns are those of the schema in storage.ts. */
 function rows<Row>(sql: SqlStorage, query: string, bindings: readonly SqlValue[]): Row[] {
   return sql.exec(query, ...bindings).toArray() as Row[];
-}
-
-/** @returns what the append did when it first came; undefined for one that is new */
-function verdict({ id, epoch, seq }: Producer, last: ProducerRow | undefined): ProducerRow | undefined {
-  if (last !== undefined && epoch < last.producer_epoch) {
-    throw new SluiceError(
-      "fenced",
-      `Cannot append: producer ${JSON.stringify(id)} is at epoch ${last.producer_epoch}, this is ${epoch}; another has taken over`,
-    );
-  }
-  const expected = last === undefined || epoch > last.producer_epoch ? 0 : last.seq + 1;
-  if (seq === expected) return undefined;
-  if (seq < expected) return last;
-  throw new SluiceError(
-    "sequence",
-    `Cannot append: producer ${JSON.stringify(id)} should send seq ${expected}, this is ${seq}; an append is missing`,
-  );
-}
-
-/** SQLite keeps UTF-8. What readers see live has to be what they see replayed. */
-function wellFormed({ event, data, key }: NewEvent): NewEvent {
-  return {
-    ...(event !== undefined && { event: event.toWellFormed() }),
-    data: data.toWellFormed(),
-    ...(key !== undefined && { key: key.toWellFormed() }),
-  };
-}
-
-function sizeOf({ event = "", data, key = "" }: NewEvent): number {
-  return event.length + data.length + key.length + 64;
 }

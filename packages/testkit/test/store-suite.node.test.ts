@@ -10,7 +10,7 @@ import { override } from "../src/store/wrap.ts";
 interface Data {
   readonly logs: Map<
     string,
-    { events: object[]; trimmed: object; tail: object; readonly producers: Map<string, unknown> }
+    { kept: object[]; trimmed: object; tail: object; readonly producers: Map<string, unknown> }
   >;
 }
 interface Guide {
@@ -44,8 +44,8 @@ describe("the guide's store, on a backend that is killed, wiped and rolled back"
       wipe: async (world) => worldOf(world).data.logs.clear(),
       loseTail: async (world, channel, count) => {
         const log = worldOf(world).data.logs.get(channel)!;
-        log.events.splice(-count);
-        log.tail = log.events.at(-1) ?? log.trimmed;
+        log.kept.splice(-count);
+        log.tail = log.kept.at(-1) ?? log.trimmed;
       },
     },
   });
