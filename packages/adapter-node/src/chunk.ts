@@ -52,9 +52,10 @@ const { write } = OutgoingMessage.prototype;
 /**
  * The socket, where nothing but a chunk would be written to it by `res.write()`: four pieces, put off to the end of the
  * tick, are then one, written at once, for four fifths of the cost. Not where somebody else wants to see what is written,
- * nor where Node still keeps it to itself.
+ * nor where Node still keeps it to itself, or no longer writes: a socket that the client has half closed is being closed.
  */
 export function chunkedSocketOf(res: ServerResponse): Socket | undefined {
+  const { socket } = res;
   const isOurs = res.write === write && res.chunkedEncoding && res.headersSent;
-  return isOurs && !res.writableEnded && res.writableCorked === 0 ? (res.socket ?? undefined) : undefined;
+  return isOurs && !res.writableEnded && res.writableCorked === 0 && socket?.writable === true ? socket : undefined;
 }
