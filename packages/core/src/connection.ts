@@ -175,10 +175,6 @@ export class LiveConnection<Native> implements Connection<Native>, Member, Write
     return this.#writer.hasRoom;
   }
 
-  get isFull(): boolean {
-    return !this.#writer.hasRoom;
-  }
-
   get lag(): number {
     return this.#flow?.lag ?? 0;
   }

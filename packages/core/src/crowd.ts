@@ -9,8 +9,8 @@ import type { CloseReason } from "./writer.ts";
 /** A connection, as the crowd sees it. */
 export interface Member {
   readonly connection: Connection;
-  /** It holds all that it can. */
-  readonly isFull: boolean;
+  /** It takes more; without, it holds all that it can. */
+  readonly hasRoom: boolean;
   /** How many events it is behind its channel. */
   readonly lag: number;
   /** Ends it cleanly, and tells the client when to come back. */
@@ -168,7 +168,7 @@ export class Crowd {
     const members = [...this.#members.keys()];
     return {
       connections: members.length,
-      full: members.filter(({ isFull }) => isFull).length,
+      full: members.filter(({ hasRoom }) => !hasRoom).length,
       maxLag: members.reduce((most, { lag }) => Math.max(most, lag), 0),
       channels,
       isDraining: this.isDraining,

@@ -10,7 +10,8 @@ export interface EventIdParts {
   readonly tag: string;
 }
 
-const TAG_LENGTH = 4;
+/** Of a tag, in characters of one byte. */
+export const TAG_LENGTH = 4;
 
 /**
  * Writes an event id, `<epoch>.<len><seq><tag>`: `len` is a letter for the number of digits, so that ids of one epoch sort

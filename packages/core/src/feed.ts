@@ -1,7 +1,8 @@
 import { parseEventId } from "./cursor.ts";
 import type { EventStore, Position, Slice } from "./event-store.ts";
-import { Batch, liveSegment, segmentsOf } from "./segment.ts";
-import type { Segment } from "./segment.ts";
+import { Run } from "./run.ts";
+import { liveSegment, SegmentBatch, segmentsOf } from "./segment.ts";
+import type { Batch, Segment } from "./segment.ts";
 import { backoff, nextTurn, sleep } from "./timer.ts";
 
 /** What a feed needs of its hub. */
@@ -45,11 +46,7 @@ export class Feed {
   readonly #channel: string;
   readonly #context: FeedContext;
   readonly #stop = new AbortController();
-  #segments: Segment[] = [];
-  #bytes = 0;
-  /** The number of the first segment in the run, and the position that it follows. */
-  #first = 0;
-  #before: Position = "origin";
+  #run: Run;
   /** From this number on, the positions of the run are of one log, without a gap. */
   #unbroken = 0;
   #ended = false;
@@ -74,7 +71,8 @@ export class Feed {
   constructor(channel: string, context: FeedContext) {
     this.#channel = channel;
     this.#context = context;
-    void this.#run();
+    this.#run = new Run(channel, context.runBytes, "origin");
+    void this.#loop();
   }
 
   /** Nothing will follow, unless the channel is dropped. */
@@ -84,15 +82,15 @@ export class Feed {
 
   /** The number of the segment that will come next. */
   get nextPlace(): number {
-    return this.#first + this.#segments.length;
+    return this.#run.next;
   }
 
   /** The number of the segment that follows the position; undefined where the run does not tell. */
   placeOf(position: Position): number | undefined {
     if (this.position === undefined) return undefined;
-    let low = Math.max(this.#unbroken, this.#first);
+    let low = Math.max(this.#unbroken, this.#run.first);
     // Whoever is at the end's position has yet to be told of it.
-    let high = this.#segments.at(-1)?.type === "end" ? this.nextPlace - 1 : this.nextPlace;
+    let high = this.#run.typeOf(this.nextPlace - 1) === "end" ? this.nextPlace - 1 : this.nextPlace;
     // What comes before all others sorts as it likes.
     if (position === "origin") high = low;
     while (low < high) {
@@ -107,31 +105,21 @@ export class Feed {
   placeOfLast(count: number): number | undefined {
     let place = this.nextPlace;
     for (let left = count; left > 0; place--) {
-      const segment = this.#segments[place - 1 - this.#first];
+      const type = this.#run.typeOf(place - 1);
       // What is before a gap may be of a log that is gone, and is for those alone who were reading it.
-      if (segment === undefined || segment.type === "gap") return undefined;
-      if (segment.type === "event") left--;
+      if (type === undefined || type === "gap") return undefined;
+      if (type === "event") left--;
     }
     return place;
   }
 
   /** From number `from` on as many segments as `maxBytes` allow, and at least one; undefined where they have been let go. */
   take(from: number, maxBytes: number): Batch | undefined {
-    if (from < this.#first) return undefined;
+    if (from < this.#run.first) return undefined;
     const shared = this.#shared.find((batch) => batch.from === from);
     if (shared?.maxBytes === maxBytes && (shared.isCut || shared.to === this.nextPlace)) return shared.batch;
-    const segments: Segment[] = [];
-    let bytes = 0;
-    let isCut = false;
-    for (let i = from - this.#first; i < this.#segments.length; i++) {
-      const segment = this.#segments[i] as Segment;
-      bytes += segment.bytes.length;
-      isCut = segments.length > 0 && bytes > maxBytes;
-      if (isCut) break;
-      segments.push(segment);
-      if (segment.type === "end") break;
-    }
-    const batch = new Batch(segments, this.positionAt(from));
+    const batch = this.#run.take(from, maxBytes);
+    const isCut = batch.last?.type !== "end" && from + batch.count < this.nextPlace;
     this.#share({ from, to: this.nextPlace, isCut, maxBytes, batch });
     return batch;
   }
@@ -139,20 +127,21 @@ export class Feed {
   /** That a reader has come to the end of the run; the same for all who have. */
   get live(): Batch {
     const position = this.position as Position;
-    if (this.#live?.from !== position) this.#live = new Batch([liveSegment(position)], position);
+    if (this.#live?.from !== position) this.#live = new SegmentBatch([liveSegment(position)], position);
     return this.#live;
   }
 
   /** The segments from number `from` on; undefined where the first of them have been let go. */
   from(from: number): readonly Segment[] | undefined {
-    return from < this.#first ? undefined : this.#segments.slice(from - this.#first);
+    return from < this.#run.first ? undefined : this.#run.segmentsFrom(from);
   }
 
   /** The segments of the run that follow a position of the same log; none where the run does not follow it. */
   after(position: Position): readonly Segment[] {
     const place = this.placeOf(position);
     if (place !== undefined) return this.from(place) ?? [];
-    return isBefore(position, this.#before) ? this.#segments : [];
+    const { first } = this.#run;
+    return isBefore(position, this.positionAt(first)) ? this.#run.segmentsFrom(first) : [];
   }
 
   /** The newest event of the run, and the position that it follows. */
@@ -164,7 +153,7 @@ export class Feed {
 
   /** The position that the segment of this number follows. */
   positionAt(place: number): Position {
-    return this.#segments[place - 1 - this.#first]?.position ?? this.#before;
+    return this.#run.positionAt(place);
   }
 
   /** How many events the position is behind the newest; Infinity where it is of another log. */
@@ -196,7 +185,7 @@ export class Feed {
   }
 
   /** The one read loop of the channel: register the doorbell, read from the position, wait for the bell, read again. */
-  async #run(): Promise<void> {
+  async #loop(): Promise<void> {
     const { store, onError } = this.#context;
     const { signal } = this.#stop;
     let isWatched = false;
@@ -255,7 +244,7 @@ export class Feed {
 
   #begin({ next }: Slice): void {
     this.position = next;
-    this.#before = next;
+    this.#run = new Run(this.#channel, this.#context.runBytes, next);
     this.#notify();
   }
 
@@ -274,25 +263,11 @@ export class Feed {
     this.#ended = slice.closed;
     // The gap's own position is that of what follows it.
     if (isAnother) this.#unbroken = slice.gap === undefined ? this.nextPlace : this.nextPlace + 1;
-    const segments = segmentsOf(this.#channel, hasSaidSo ? { ...slice, closed: false } : slice, this.#context.onError);
-    for (const segment of segments) {
-      this.#segments.push(segment);
-      this.#bytes += costOf(segment);
-    }
+    const { next } = this.#run;
+    const news = hasSaidSo ? { ...slice, closed: false } : slice;
+    for (const segment of segmentsOf(this.#channel, news, this.#context.onError)) this.#run.push(segment);
     this.position = slice.next;
-    this.#letGo();
-    if (segments.length > 0) this.#notify();
-  }
-
-  #letGo(): void {
-    let count = 0;
-    while (this.#bytes > this.#context.runBytes && count < this.#segments.length - 1) {
-      const segment = this.#segments[count++] as Segment;
-      this.#bytes -= costOf(segment);
-    }
-    if (count === 0) return;
-    this.#before = (this.#segments.splice(0, count).at(-1) as Segment).position;
-    this.#first += count;
+    if (this.#run.next > next) this.#notify();
   }
 
   /** Not at once: what is published together is told together. */
@@ -331,9 +306,4 @@ const TURN = 4;
 function isBefore(position: Position, other: Position): boolean {
   const epoch = position.slice(0, position.indexOf(".") + 1);
   return epoch !== "" && other.startsWith(epoch) && position <= other;
-}
-
-/** In bytes, with what a segment costs besides its own: measured, some 400. */
-function costOf({ bytes }: Segment): number {
-  return bytes.length + 400;
 }

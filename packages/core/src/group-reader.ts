@@ -1,8 +1,8 @@
 import { formatCompositeCursor } from "./composite-cursor.ts";
 import type { Position } from "./event-store.ts";
 import type { Reading } from "./reader.ts";
-import { Batch, endSegment, gapSegment, liveSegment, withId } from "./segment.ts";
-import type { Segment } from "./segment.ts";
+import { endSegment, gapSegment, liveSegment, SegmentBatch, withId } from "./segment.ts";
+import type { Batch, Segment } from "./segment.ts";
 
 /**
  * Several readers as one: what each of them has, in turn, with the cursor of all as its id. It is live when all of them
@@ -63,7 +63,7 @@ export class GroupReader implements Reading {
       const batch = this.#ended.has(i) ? undefined : this.#members[i]?.take(maxBytes);
       const segments = batch === undefined ? [] : this.#asOwn(i, batch);
       this.#moveOn(i);
-      if (segments.length > 0) return new Batch(segments, this.position, batch?.isReplay);
+      if (segments.length > 0) return new SegmentBatch(segments, this.position, batch?.isReplay);
       // A member that had only its own beginning or end to tell may have more.
       if (batch !== undefined) tried = -1;
     }
@@ -90,7 +90,7 @@ export class GroupReader implements Reading {
     const segments = batches.flatMap((batch, i) => this.#asOwn(i, batch));
     this.#members.forEach((_, i) => this.#moveOn(i));
     const isReplay = batches.some((batch) => batch.isReplay);
-    return segments.length > 0 ? new Batch(segments, this.position, isReplay) : this.take(maxBytes);
+    return segments.length > 0 ? new SegmentBatch(segments, this.position, isReplay) : this.take(maxBytes);
   }
 
   /** What a filter has hidden moves the cursor, too. */

@@ -1,4 +1,4 @@
-import { checkOptions, aDuration, aSize } from "./check-options.ts";
+import { aDuration, aSize, checkOptions } from "./check-options.ts";
 import type { Rule } from "./check-options.ts";
 import { SluiceError, show } from "./errors.ts";
 import type {

@@ -1,6 +1,6 @@
 import { resolveAppend } from "./append.ts";
 import type { LogEntry, ProducerMark } from "./append.ts";
-import { formatEventId, ORIGIN, positionOf, randomEpoch, randomTag, resolveCursor } from "./cursor.ts";
+import { ORIGIN, positionOf, randomEpoch, randomTag, resolveCursor, TAG_LENGTH } from "./cursor.ts";
 import type { LogBounds, LogMark } from "./cursor.ts";
 import type {
   Appended,
@@ -15,7 +15,6 @@ import type {
 } from "./event-store.ts";
 import type { LogLimits } from "./retention.ts";
 import { TextLog } from "./text-log.ts";
-import type { TextPlace } from "./text-log.ts";
 
 /** What an append has done. */
 export interface Outcome extends Appended {
@@ -29,11 +28,10 @@ export class MemoryLog {
 
   readonly #limits: LogLimits;
   readonly #epoch: string = randomEpoch();
-  /** Retained events from `#first` on; what lies before has been removed, and is cut off now and then. */
-  #events: (Kept | undefined)[] = [];
-  #first = 0;
+  /** Of each retained event a row of numbers, in a ring: an object for each would be a burden to the garbage collector. */
+  #rows = new Float64Array(FEWEST * WIDTH);
   #bytes = 0;
-  /** Their data. */
+  /** The strings of the retained events, one after another. */
   readonly #texts = new TextLog();
   #trimmed: LogMark = ORIGIN;
   #tail: LogMark = ORIGIN;
@@ -74,15 +72,15 @@ export class MemoryLog {
 
   read(after: Cursor, { limit = 256, maxBytes = 1024 * 1024 }: ReadOptions): Slice {
     this.trim(performance.now());
-    const { mark, gap } = resolveCursor(after, this.#bounds(), (seq) => this.#at(seq)?.tag);
+    const { mark, gap } = resolveCursor(after, this.#bounds(), (seq) => this.#markOf(seq).tag);
     const events: StoredEvent[] = [];
     let bytes = 0;
     let last = mark;
-    for (let kept = this.#at(last.seq + 1); kept !== undefined; kept = this.#at(last.seq + 1)) {
-      bytes += kept.bytes;
+    for (let seq = mark.seq + 1; seq <= this.#tail.seq; seq++) {
+      bytes += this.#number(seq, BYTES);
       if (events.length > 0 && (events.length >= limit || bytes > maxBytes)) break;
-      events.push(this.#restore(kept));
-      last = kept;
+      last = this.#markOf(seq);
+      events.push(this.#restore(last));
     }
     const upToDate = last.seq === this.#tail.seq;
     return {
@@ -98,22 +96,18 @@ export class MemoryLog {
   /** Removes what retention no longer allows, oldest first. */
   trim(now: number): void {
     const { maxEvents, maxBytes, maxAge } = this.#limits;
-    let oldest = this.#events[this.#first];
-    while (
-      oldest !== undefined &&
-      (this.#events.length - this.#first > maxEvents || this.#bytes > maxBytes || now - oldest.keptAt > maxAge)
-    ) {
-      this.#bytes -= oldest.bytes;
-      this.#trimmed = { seq: oldest.seq, tag: oldest.tag };
-      this.#events[this.#first] = undefined;
-      oldest = this.#events[++this.#first];
+    const { seq } = this.#trimmed;
+    let oldest = seq + 1;
+    for (let count = this.#tail.seq - seq; count > 0; count--, oldest++) {
+      const isOld = now - this.#number(oldest, KEPT_AT) > maxAge;
+      if (count <= maxEvents && this.#bytes <= maxBytes && !isOld) break;
+      this.#bytes -= this.#number(oldest, BYTES);
     }
-    this.#texts.trim(oldest?.text);
-    // Cut off in bulk: once for each time as many have gone as remain.
-    if (this.#first > 64 && this.#first > this.#events.length / 2) {
-      this.#events = this.#events.slice(this.#first);
-      this.#first = 0;
-    }
+    if (oldest === seq + 1) return;
+    const trimmed = this.#markOf(oldest - 1);
+    this.#texts.trim(this.#textAt(oldest));
+    this.#trimmed = trimmed;
+    if (oldest > this.#tail.seq) this.#rows = new Float64Array(FEWEST * WIDTH);
   }
 
   #bounds(): LogBounds | undefined {
@@ -121,26 +115,68 @@ export class MemoryLog {
     return { epoch: this.#epoch, trimmed: this.#trimmed, tail: this.#tail };
   }
 
-  #at(seq: number): Kept | undefined {
-    const index = seq - this.#trimmed.seq - 1;
-    return index < 0 ? undefined : this.#events[this.#first + index];
+  /** A number of a retained event's row. */
+  #number(seq: number, column: number): number {
+    return this.#rows[this.#rowOf(seq) + column] as number;
+  }
+
+  #rowOf(seq: number): number {
+    return (seq * WIDTH) % this.#rows.length;
+  }
+
+  /** Makes room for one row more, where there is none. */
+  #makeRoom(): void {
+    const former = this.#rows;
+    const count = this.#tail.seq - this.#trimmed.seq;
+    if (count * WIDTH < former.length) return;
+    this.#rows = new Float64Array(former.length * 2);
+    for (let seq = this.#trimmed.seq + 1; seq <= this.#tail.seq; seq++) {
+      const at = (seq * WIDTH) % former.length;
+      this.#rows.set(former.subarray(at, at + WIDTH), this.#rowOf(seq));
+    }
+  }
+
+  /** Where the strings of an event begin, or will. */
+  #textAt(seq: number): number {
+    return seq > this.#tail.seq ? this.#texts.end : this.#number(seq, TEXT_AT);
+  }
+
+  /** Of a retained event. */
+  #markOf(seq: number): LogMark {
+    const at = this.#textAt(seq);
+    return { seq, tag: this.#texts.at(at, at + TAG_LENGTH) };
   }
 
   #mint(entries: readonly LogEntry[]): readonly StoredEvent[] {
     const tag = randomTag();
     const at = Date.now();
     const keptAt = performance.now();
-    return entries.map(({ bytes, data, ...named }) => {
+    return entries.map(({ bytes, ...event }) => {
+      const { event: name, data, key } = event;
       const seq = this.#tail.seq + 1;
-      this.#events.push({ named, text: this.#texts.push(data), seq, tag, at, bytes, keptAt });
+      this.#makeRoom();
+      this.#rows.set([this.#texts.end, name?.length ?? NONE, key?.length ?? NONE, at, keptAt, bytes], this.#rowOf(seq));
+      this.#texts.push(`${tag}${name ?? ""}${key ?? ""}`);
+      this.#texts.push(data);
       this.#bytes += bytes;
       this.#tail = { seq, tag };
-      return { ...named, data, id: formatEventId({ epoch: this.#epoch, seq, tag }), at };
+      return { ...event, id: positionOf(this.#epoch, this.#tail), at };
     });
   }
 
-  #restore({ named, text, seq, tag, at }: Kept): StoredEvent {
-    return { ...named, data: this.#texts.at(text), id: formatEventId({ epoch: this.#epoch, seq, tag }), at };
+  #restore({ seq, tag }: LogMark): StoredEvent {
+    const text = this.#texts.at(this.#textAt(seq) + TAG_LENGTH, this.#textAt(seq + 1));
+    const eventLength = this.#number(seq, EVENT_LENGTH);
+    const keyLength = this.#number(seq, KEY_LENGTH);
+    const keyAt = Math.max(0, eventLength);
+    const dataAt = keyAt + Math.max(0, keyLength);
+    return {
+      ...(eventLength !== NONE && { event: text.slice(0, keyAt) }),
+      data: text.slice(dataAt),
+      ...(keyLength !== NONE && { key: text.slice(keyAt, dataAt) }),
+      id: positionOf(this.#epoch, { seq, tag }),
+      at: this.#number(seq, AT),
+    };
   }
 
   #remember({ id, epoch, seq }: Producer, tail: Position): void {
@@ -151,13 +187,18 @@ export class MemoryLog {
   }
 }
 
-/** An event as it is kept. */
-interface Kept extends LogMark {
-  readonly named: Pick<NewEvent, "event" | "key">;
-  /** Its data. */
-  readonly text: TextPlace;
-  readonly at: number;
-  readonly bytes: number;
-  /** On the clock that never steps. */
-  readonly keptAt: number;
-}
+// The columns of a row, which are so many. The strings of an event are its tag, its name, its key and its data.
+const WIDTH = 6;
+/** How many rows a ring has at the least. */
+const FEWEST = 4;
+/** Where the strings begin, as a byte of the texts. */
+const TEXT_AT = 0;
+/** In UTF-16 code units, or none. */
+const EVENT_LENGTH = 1;
+const KEY_LENGTH = 2;
+const NONE = -1;
+/** In ms since the epoch. */
+const AT = 3;
+/** On the clock that never steps. */
+const KEPT_AT = 4;
+const BYTES = 5;

@@ -2,15 +2,15 @@ import type { Connection } from "./connection.ts";
 import { parseCompositeCursor } from "./composite-cursor.ts";
 import { isCursor, isLast } from "./cursor.ts";
 import type { Start } from "./cursor.ts";
-import { aBoolean, aFunction, checkOptions, aDuration, aSize } from "./check-options.ts";
+import { aBoolean, aDuration, aFunction, aSize, checkOptions } from "./check-options.ts";
 import type { Rule } from "./check-options.ts";
 import type { Crowd } from "./crowd.ts";
 import { SluiceError } from "./errors.ts";
 import { Greetings } from "./greetings.ts";
 import { crowdOf } from "./hub.ts";
 import type { Hub } from "./hub.ts";
-import type { ChannelEvent } from "./segment.ts";
 import { responseHeaders } from "./request.ts";
+import type { ChannelEvent } from "./segment.ts";
 import { resolveWriterOptions, writerRules } from "./writer.ts";
 import type { WriterOptions, WriterSettings } from "./writer.ts";
 
@@ -81,7 +81,8 @@ export interface EventStreamOptions<Native = unknown> extends WriterOptions {
     | undefined;
   /**
    * Calls `authorize` again so often, in ms, spread over the last tenth of it: a connection that it refuses then ends with
-   * `expired`, and a new `expiresAt` takes the place of the former. Where it fails with anything but a status from 400 to 499, `onError` is told, and the connection goes on.
+   * `expired`, and a new `expiresAt` takes the place of the former. Where it fails with anything but a status from 400 to
+   * 499, `onError` is told, and the connection goes on.
    * Default `false`.
    */
   readonly revalidate?: number | false | undefined;

@@ -3,8 +3,8 @@ import type { Position } from "./event-store.ts";
 import type { Feed, Follower } from "./feed.ts";
 import type { Lens } from "./lens.ts";
 import type { Replay, Replays } from "./replays.ts";
-import { Batch, gapSegment } from "./segment.ts";
-import type { Segment } from "./segment.ts";
+import { gapSegment, SegmentBatch } from "./segment.ts";
+import type { Batch, Segment } from "./segment.ts";
 import { backoff, sleep, startTimer } from "./timer.ts";
 
 /** One cursor, or several together, that are moved on by taking what follows. */
@@ -149,7 +149,7 @@ export class Reader implements Reading, Follower {
       return undefined;
     }
     if (lens === undefined && batch.last !== undefined) {
-      this.#place = place + batch.segments.length;
+      this.#place = place + batch.count;
       this.#cursor = batch.last.position;
     }
     if (batch.last !== undefined) return batch;
@@ -168,7 +168,7 @@ export class Reader implements Reading, Follower {
     this.#place = place + consumed;
     const last = waiting[consumed - 1];
     if (last !== undefined) this.#cursor = last.position;
-    return new Batch(segments, from);
+    return new SegmentBatch(segments, from);
   }
 
   #takeReplayed({ batch, next }: Replay, maxBytes: number): Batch {
@@ -177,8 +177,10 @@ export class Reader implements Reading, Follower {
     const seen = lens?.look(waiting, maxBytes, () => this.#context.feed.after(next));
     const isAll = seen === undefined || seen.consumed === waiting.length;
     this.#cursor = isAll ? next : (waiting[seen.consumed - 1] as Segment).position;
-    this.#replayed = isAll ? undefined : { batch: new Batch(waiting.slice(seen.consumed), this.#cursor, true), next };
-    return seen === undefined ? batch : new Batch(seen.segments, batch.from, true);
+    this.#replayed = isAll
+      ? undefined
+      : { batch: new SegmentBatch(waiting.slice(seen.consumed), this.#cursor, true), next };
+    return seen === undefined ? batch : new SegmentBatch(seen.segments, batch.from, true);
   }
 
   /** A gap, and the reader is before the newest event. */
@@ -191,7 +193,7 @@ export class Reader implements Reading, Follower {
     this.#replayed = undefined;
     this.#place = newest.place;
     this.#cursor = newest.before;
-    return new Batch([gapSegment(channel, "skipped", newest.before)], newest.before);
+    return new SegmentBatch([gapSegment(channel, "skipped", newest.before)], newest.before);
   }
 
   #findPlace(): number | undefined {

@@ -1,5 +1,6 @@
 import type { Cursor, EventStore, Position } from "./event-store.ts";
-import { Batch, segmentsOf } from "./segment.ts";
+import { SegmentBatch, segmentsOf } from "./segment.ts";
+import type { Batch } from "./segment.ts";
 
 /** What a read of the store found, encoded. */
 export interface Replay {
@@ -38,7 +39,8 @@ export class Replays {
   read(channel: string, cursor: Cursor, maxBytes: number, signal: AbortSignal): Promise<Replay> {
     return this.#share(this.#replays, JSON.stringify([channel, cursor, maxBytes]), signal, async (stopped) => {
       const slice = await this.#store.read(channel, cursor, { maxBytes, signal: stopped });
-      return { batch: new Batch(segmentsOf(channel, slice, this.#onError), slice.from, true), next: slice.next };
+      const segments = [...segmentsOf(channel, slice, this.#onError)];
+      return { batch: new SegmentBatch(segments, slice.from, true), next: slice.next };
     });
   }
 

@@ -41,108 +41,143 @@ interface SegmentOf<Type extends ChannelItem["type"]> {
   readonly key: string | undefined;
   /** Where a reader is behind it. */
   readonly position: Position;
+  /** The line of the id comes first. */
   readonly bytes: Uint8Array<ArrayBuffer>;
-  /** Where in the bytes the line of the id ends, which comes first. */
-  readonly bodyAt: number;
 }
 
 /** The segments of a slice, its gap and its end among them. */
-export function segmentsOf(channel: string, slice: Slice, onError: (error: unknown) => void): Segment[] {
-  const segments: Segment[] = [];
+export function* segmentsOf(
+  channel: string,
+  slice: Slice,
+  onError: (error: unknown) => void,
+): Generator<Segment, void, undefined> {
   let position = slice.from;
-  if (slice.gap !== undefined) segments.push(gapSegment(channel, slice.gap, slice.from));
+  if (slice.gap !== undefined) yield gapSegment(channel, slice.gap, slice.from);
   for (const { id, event, data, key, at } of slice.events) {
+    let segment: Segment;
     try {
       refuseReserved("event", event);
       const optional = { ...(event !== undefined && { event }), ...(key !== undefined && { key }) };
-      segments.push(eventSegment({ type: "event", id, channel, ...optional, data, at }));
+      segment = eventSegment({ type: "event", id, channel, ...optional, data, at });
       position = id;
     } catch (error) {
       // What the store gave back is not what publish() checked: one event is lost, and the readers are told.
       onError(error);
       if (parseEventId(id) !== undefined) position = id;
-      segments.push(gapSegment(channel, "skipped", position));
+      segment = gapSegment(channel, "skipped", position);
     }
+    yield segment;
   }
-  if (slice.closed) segments.push(endSegment(slice.next));
-  return segments;
+  if (slice.closed) yield endSegment(slice.next);
 }
 
-/**
- * An event is a text until it is first sent, and bytes from then on: of what a store gives back, a reader that hides or
- * coalesces may send little; and of what is sent, few readers look at the data again.
- */
-class TextOrBytes implements EventSegment {
+/** An event that is encoded when it is first sent: of what a store gives back, a reader may send little. */
+class PlainEvent implements EventSegment {
   readonly type = "event";
-  readonly #meta: Omit<ChannelEvent, "data">;
-  /** Undefined where the bytes tell it. */
-  #data: string | undefined;
-  #item: ChannelEvent | undefined = undefined;
+  readonly item: ChannelEvent;
   #bytes: Uint8Array<ArrayBuffer> | undefined = undefined;
-  #bodyAt = 0;
 
   /** @throws {SluiceError} `invalid-field` */
-  constructor({ data, ...meta }: ChannelEvent) {
-    checkFields({ ...NO_FIELDS, id: meta.id, event: meta.event, data });
-    this.#meta = meta;
-    this.#data = data;
-  }
-
-  get item(): ChannelEvent {
-    this.#item ??= Object.freeze({ ...this.#meta, data: this.#data ?? this.#dataOfBytes() });
-    return this.#item;
+  constructor(item: ChannelEvent) {
+    const { id, event, data } = item;
+    checkFields({ ...NO_FIELDS, id, event, data });
+    this.item = Object.freeze(item);
   }
 
   get key(): string | undefined {
-    return this.#meta.key;
+    return this.item.key;
   }
 
   get position(): Position {
-    return this.#meta.id;
+    return this.item.id;
   }
 
   get bytes(): Uint8Array<ArrayBuffer> {
-    if (this.#bytes !== undefined) return this.#bytes;
-    const { id, event } = this.#meta;
-    const data = this.#data as string;
-    const { bytes, bodyAt } = encodeSegment(id, event, data);
-    this.#bytes = bytes;
-    this.#bodyAt = bodyAt;
-    // All but what the wire has otherwise.
-    if (!data.includes("\r") && data.isWellFormed()) this.#data = undefined;
-    return bytes;
-  }
-
-  get bodyAt(): number {
-    return this.bytes === undefined ? 0 : this.#bodyAt;
-  }
-
-  #dataOfBytes(): string {
-    const { event } = this.#meta;
-    const body = utf8Decoder.decode(this.bytes.subarray(this.#bodyAt));
-    const dataAt = (event === undefined ? 0 : `event: ${event}\n`.length) + DATA.length;
-    return body.slice(dataAt, -"\n\n".length).replaceAll(`\n${DATA}`, "\n");
+    this.#bytes ??= utf8.encode(eventText(this.item).join(""));
+    return this.#bytes;
   }
 }
-
-const DATA = "data: ";
 
 /** @throws {SluiceError} `invalid-field` */
 export function eventSegment(event: ChannelEvent): EventSegment {
-  return new TextOrBytes(event);
+  return new PlainEvent(event);
 }
 
-function encodeSegment(id: string, event: string | undefined, data: string): Pick<Segment, "bytes" | "bodyAt"> {
-  const idLine = `id: ${id}\n`;
-  const body = encodeFields({ ...NO_FIELDS, event, data });
-  return { bytes: utf8.encode(idLine + body), bodyAt: utf8.encode(idLine).length };
+/** What the bytes of an event do not tell; all of it, where its text is not what it was. */
+export type Untold = ChannelEvent | (Pick<ChannelEvent, "channel" | "at"> & { readonly key: string | undefined });
+
+/** An event of which there are the bytes: for readers that look into it, it is made of them. */
+export class EncodedEvent implements EventSegment {
+  readonly type = "event";
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly #untold: Untold;
+  #item: ChannelEvent | undefined = undefined;
+  #position: Position | undefined = undefined;
+
+  constructor(bytes: Uint8Array<ArrayBuffer>, untold: Untold) {
+    this.bytes = bytes;
+    this.#untold = untold;
+  }
+
+  get key(): string | undefined {
+    return this.#untold.key;
+  }
+
+  get position(): Position {
+    this.#position ??= idOf(this.bytes);
+    return this.#position;
+  }
+
+  get item(): ChannelEvent {
+    this.#item ??= "id" in this.#untold ? this.#untold : Object.freeze(decodeEvent(this.bytes, this.#untold));
+    return this.#item;
+  }
 }
 
+/** Whether {@link EncodedEvent} can make it again: a CR has become a LF, a lone surrogate U+FFFD. */
+export function isToldByBytes({ event, data }: ChannelEvent): boolean {
+  return !data.includes("\r") && data.isWellFormed() && event?.isWellFormed() !== false;
+}
+
+/** The text of an event, its id first; in parts, since joining them would copy the data once more. */
+export function eventText({ id, event, data }: ChannelEvent): readonly string[] {
+  if (data.includes("\n") || data.includes("\r")) return [textOf(id, event, data)];
+  return [`${ID}${id}\n${event === undefined ? "" : `${EVENT}${event}\n`}${DATA}`, data, "\n\n"];
+}
+
+function textOf(id: string, event: string | undefined, data: string): string {
+  return `${ID}${id}\n${encodeFields({ ...NO_FIELDS, event, data })}`;
+}
+
+/** The id in the first line of a segment. */
+export function idOf(bytes: Uint8Array<ArrayBuffer>): string {
+  return decoder.decode(bytes.subarray(ID.length, bytes.indexOf(LF)));
+}
+
+/** The reverse of `eventText`. */
+function decodeEvent(bytes: Uint8Array<ArrayBuffer>, { key, ...untold }: Exclude<Untold, ChannelEvent>): ChannelEvent {
+  const text = decoder.decode(bytes);
+  const bodyAt = text.indexOf("\n") + 1;
+  const dataAt = text.startsWith(EVENT, bodyAt) ? text.indexOf("\n", bodyAt) + 1 : bodyAt;
+  return {
+    type: "event",
+    id: text.slice(ID.length, bodyAt - 1),
+    ...untold,
+    ...(dataAt > bodyAt && { event: text.slice(bodyAt + EVENT.length, dataAt - 1) }),
+    data: text.slice(dataAt + DATA.length, -"\n\n".length).replaceAll(`\n${DATA}`, "\n"),
+    ...(key !== undefined && { key }),
+  };
+}
+
+const LF = 10;
+const ID = "id: ";
+const EVENT = "event: ";
+const DATA = "data: ";
 const NO_FIELDS = { event: undefined, data: undefined, id: undefined, retry: undefined, comment: undefined };
 
 export function liveSegment(position: Position): Segment {
   const item = Object.freeze({ type: "live", id: position });
-  return { type: "live", item, key: undefined, position, ...encodeSegment(position, "sluice.live", "{}") };
+  return { type: "live", item, key: undefined, position, bytes: encode(position, "sluice.live", "{}") };
 }
 
 /** @param index of the channel among those that are read together: its name is nobody's business */
@@ -153,20 +188,23 @@ export function gapSegment(
   index?: number,
 ): Segment {
   const item = Object.freeze({ type: "gap", reason, id: position, channel });
-  const encoded = encodeSegment(position, "sluice.gap", JSON.stringify({ reason, index }));
-  return { type: "gap", item, key: undefined, position, ...encoded };
+  const bytes = encode(position, "sluice.gap", JSON.stringify({ reason, index }));
+  return { type: "gap", item, key: undefined, position, bytes };
 }
 
 /** On the wire the end has an id of its own, which no channel has: who comes back with it is told to stop. */
 export function endSegment(position: Position): Segment {
   const item = Object.freeze({ type: "end" });
-  return { type: "end", item, key: undefined, position, ...encodeSegment(END_ID, END_ID, "{}") };
+  return { type: "end", item, key: undefined, position, bytes: encode(END_ID, END_ID, "{}") };
+}
+
+function encode(id: string, event: string, data: string): Uint8Array<ArrayBuffer> {
+  return utf8.encode(textOf(id, event, data));
 }
 
 /** The same event under another id: its body is copied, not encoded again. */
 export function withId(segment: EventSegment, id: string): Segment {
-  const idLine = utf8.encode(`id: ${id}\n`);
-  const bytes = joinBytes([idLine, segment.bytes.subarray(segment.bodyAt)]);
+  const body = segment.bytes.subarray(segment.bytes.indexOf(LF) + 1);
   return {
     type: "event",
     get item() {
@@ -174,20 +212,33 @@ export function withId(segment: EventSegment, id: string): Segment {
     },
     key: segment.key,
     position: id,
-    bytes,
-    bodyAt: idLine.length,
+    bytes: joinBytes([utf8.encode(`${ID}${id}\n`), body]),
   };
 }
 
 const utf8 = new TextEncoder();
-const utf8Decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
-/** Segments that are sent together; their joined bytes are made once for all connections that are at the same place. */
-export class Batch {
+/** Segments that are sent together: what all connections at the same place share. */
+export interface Batch {
   readonly segments: readonly Segment[];
+  /** How many there are. */
+  readonly count: number;
   /** The position that they follow. */
   readonly from: Position;
+  readonly last: Pick<Segment, "type" | "position"> | undefined;
   /** It comes from the store, and not from the run. */
+  readonly isReplay: boolean;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** How many of the segments are events. */
+  readonly events: number;
+  readonly hasGap: boolean;
+}
+
+/** A batch of segments that are at hand. */
+export class SegmentBatch implements Batch {
+  readonly segments: readonly Segment[];
+  readonly from: Position;
   readonly isReplay: boolean;
   #bytes: Uint8Array<ArrayBuffer> | undefined = undefined;
   #events: number | undefined = undefined;
@@ -199,12 +250,19 @@ export class Batch {
     this.isReplay = isReplay;
   }
 
+  get count(): number {
+    return this.segments.length;
+  }
+
+  get last(): Segment | undefined {
+    return this.segments.at(-1);
+  }
+
   get bytes(): Uint8Array<ArrayBuffer> {
     this.#bytes ??= joinBytes(this.segments.map(({ bytes }) => bytes));
     return this.#bytes;
   }
 
-  /** How many of the segments are events. */
   get events(): number {
     this.#events ??= this.segments.filter(({ type }) => type === "event").length;
     return this.#events;
@@ -213,9 +271,5 @@ export class Batch {
   get hasGap(): boolean {
     this.#hasGap ??= this.segments.some(({ type }) => type === "gap");
     return this.#hasGap;
-  }
-
-  get last(): Segment | undefined {
-    return this.segments[this.segments.length - 1];
   }
 }

@@ -1,16 +1,9 @@
-/** A text in a {@link TextLog}, where only the log can read it. */
-export interface TextPlace {
-  readonly block: Block;
-  readonly offset: number;
-  /** In bytes. */
-  readonly length: number;
-}
-
 interface Block {
+  /** The number of its first byte. */
+  readonly start: number;
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** So many of its bytes are taken: a character is in one block, and leaves up to three free. */
   used: number;
-  next: Block | undefined;
 }
 
 /** In bytes: the first block of a log that may never need another, and what blocks grow to. */
@@ -22,72 +15,79 @@ const MAX_SPARES = 16;
 
 /**
  * Texts that come at one end and go at the other, as UTF-8 in blocks that are used again: strings that live for a while would
- * each be moved by the garbage collector, twice, and make it take several times what is retained here.
+ * each be moved by the garbage collector, twice, and make it take several times what is retained here. Bytes are numbered
+ * on and on, so that a text is known by two numbers.
  */
 export class TextLog {
-  #first: Block;
-  #last: Block;
+  #blocks: Block[] = [];
   readonly #spares: Uint8Array<ArrayBuffer>[] = [];
+  #end = 0;
 
-  constructor() {
-    this.#first = this.#last = newBlock(new Uint8Array(0));
+  /** The number of the byte that comes next. */
+  get end(): number {
+    return this.#end;
   }
 
   /** @param text well-formed */
-  push(text: string): TextPlace {
-    const block = this.#last;
-    const offset = block.used;
-    let length = 0;
-    for (let rest = text; ;) {
-      const { bytes, used } = this.#last;
-      const { read, written } = utf8.encodeInto(rest, bytes.subarray(used));
-      this.#last.used += written;
-      length += written;
-      if (read === rest.length) return { block, offset, length };
+  push(text: string): void {
+    for (let rest = text; rest !== "";) {
+      const block = this.#blocks.at(-1) ?? this.#extend();
+      const { read, written } = utf8.encodeInto(rest, block.bytes.subarray(block.used));
+      block.used += written;
+      this.#end += written;
+      if (read === rest.length) return;
       rest = rest.slice(read);
       this.#extend();
     }
   }
 
-  /** The text of a place that was not trimmed. */
-  at({ block, offset, length }: TextPlace): string {
-    const inFirst = Math.min(length, block.used - offset);
-    let text = decode(block, offset, inFirst);
-    let left = length - inFirst;
-    for (let next = block.next; next !== undefined && left > 0; next = next.next) {
-      const inNext = Math.min(left, next.used);
-      text += decode(next, 0, inNext);
-      left -= inNext;
+  /** The text from one byte to another, of those that were not trimmed; both are the first of a character, or the end. */
+  at(from: number, to: number): string {
+    let text = "";
+    for (let i = this.#blockOf(from), at = from; at < to; i++) {
+      const { start, bytes, used } = this.#blocks[i] as Block;
+      const end = Math.min(to, start + used);
+      text += decoder.decode(bytes.subarray(at - start, end - start));
+      at = end;
     }
     return text;
   }
 
-  /** Lets go of all that lies before the first text that is kept; of everything where none is. */
-  trim(kept: TextPlace | undefined): void {
-    const block = kept?.block ?? this.#last;
-    for (let first = this.#first; first !== block && first.next !== undefined; first = first.next) {
-      if (first.bytes.length === LARGEST_BLOCK && this.#spares.length < MAX_SPARES) this.#spares.push(first.bytes);
-      this.#first = first.next;
-    }
-    if (kept !== undefined) return;
-    block.used = 0;
-    this.#spares.length = 0;
+  /** Lets go of all that lies before a byte. */
+  trim(from: number): void {
+    const isEmpty = from === this.#end;
+    const count = isEmpty ? this.#blocks.length : this.#blockOf(from);
+    if (count === 0) return;
+    const gone = this.#blocks.splice(0, count);
+    // What is empty keeps nothing for later.
+    if (isEmpty) this.#spares.length = 0;
+    else for (const { bytes } of gone) this.#spare(bytes);
   }
 
-  #extend(): void {
-    const size = Math.min(Math.max(FIRST_BLOCK, this.#last.bytes.length * 2), LARGEST_BLOCK);
+  #spare(bytes: Uint8Array<ArrayBuffer>): void {
+    if (bytes.length === LARGEST_BLOCK && this.#spares.length < MAX_SPARES) this.#spares.push(bytes);
+  }
+
+  /** The index of the block that a byte is in. */
+  #blockOf(byte: number): number {
+    let low = 0;
+    let high = this.#blocks.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if ((this.#blocks[middle] as Block).start <= byte) low = middle;
+      else high = middle - 1;
+    }
+    return Math.max(low, 0);
+  }
+
+  #extend(): Block {
+    const size = Math.min(Math.max(FIRST_BLOCK, (this.#blocks.at(-1)?.bytes.length ?? 0) * 2), LARGEST_BLOCK);
     const spare = size === LARGEST_BLOCK ? this.#spares.pop() : undefined;
-    this.#last = this.#last.next = newBlock(spare ?? new Uint8Array(size));
+    const block = { start: this.#end, bytes: spare ?? new Uint8Array(size), used: 0 };
+    this.#blocks.push(block);
+    return block;
   }
 }
 
 const utf8 = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
-
-function newBlock(bytes: Uint8Array<ArrayBuffer>): Block {
-  return { bytes, used: 0, next: undefined };
-}
-
-function decode({ bytes }: Block, offset: number, length: number): string {
-  return decoder.decode(bytes.subarray(offset, offset + length));
-}

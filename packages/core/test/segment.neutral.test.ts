@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { eventSegment, withId } from "../src/segment.ts";
+import type { Segment } from "../src/segment.ts";
+import { EncodedEvent, eventSegment, eventText, isToldByBytes, withId } from "../src/segment.ts";
 
 const texts = [
   "",
@@ -16,25 +17,36 @@ const texts = [
   "€😀",
 ];
 
-test.each(texts)("an event is the same after its data has become bytes: %j", (data) => {
+const decode = (bytes: Uint8Array): string => new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
+
+test.each(texts)("an event can be made of its bytes: %j", (data) => {
   for (const event of [undefined, "é-ticked"]) {
-    const item = {
-      type: "event",
-      id: "e.a1aaaa",
-      channel: "c",
-      ...(event && { event }),
-      data,
-      key: "k",
-      at: 1,
-    } as const;
-    const segment = eventSegment(item);
-    const text = new TextDecoder("utf-8", { ignoreBOM: true }).decode(segment.bytes);
-    expect(text.startsWith("id: e.a1aaaa\n")).toBe(true);
-    expect(segment.bodyAt).toBe("id: e.a1aaaa\n".length);
-    expect(segment.item).toEqual(item);
-    expect(segment.item).toBe(segment.item);
-    const renamed = withId(segment, "other");
-    expect(renamed.item).toEqual({ ...item, id: "other" });
-    expect(new TextDecoder("utf-8", { ignoreBOM: true }).decode(renamed.bytes)).toBe(text.replace("e.a1aaaa", "other"));
+    for (const key of [undefined, "k"]) {
+      const item = {
+        type: "event",
+        id: "e.a1aaaa",
+        channel: "c",
+        ...(event && { event }),
+        data,
+        ...(key && { key }),
+        at: 1,
+      } as const;
+      const plain = eventSegment(item);
+      const text = decode(plain.bytes);
+      expect(text).toBe(eventText(item).join("").toWellFormed());
+      expect(text.startsWith("id: e.a1aaaa\n")).toBe(true);
+      const encoded = new EncodedEvent(plain.bytes, isToldByBytes(item) ? { channel: "c", at: 1, key } : item);
+      expect(encoded.position).toBe("e.a1aaaa");
+      const segments: readonly Segment[] = [plain, encoded];
+      for (const segment of segments) {
+        expect(segment.item).toEqual(item);
+        expect(segment.item).toBe(segment.item);
+        expect(Object.isFrozen(segment.item)).toBe(true);
+        expect([segment.key, segment.position, segment.bytes]).toEqual([key, "e.a1aaaa", plain.bytes]);
+      }
+      const renamed = withId(encoded, "other");
+      expect(renamed.item).toEqual({ ...item, id: "other" });
+      expect(decode(renamed.bytes)).toBe(text.replace("e.a1aaaa", "other"));
+    }
   }
 });

@@ -6,7 +6,8 @@ import { GroupReader } from "../../core/src/group-reader.ts";
 import { Lens } from "../../core/src/lens.ts";
 import { Reader } from "../../core/src/reader.ts";
 import { Replays } from "../../core/src/replays.ts";
-import { Batch, liveSegment } from "../../core/src/segment.ts";
+import { liveSegment, SegmentBatch } from "../../core/src/segment.ts";
+import type { Batch } from "../../core/src/segment.ts";
 import { exploreStreams } from "../src/index.ts";
 
 /** Puts another in the place of a method or a getter, made from the original, and answers what puts it back. */
@@ -103,7 +104,7 @@ const mutants: Readonly<Record<string, () => () => void>> = {
         async function (...given) {
           const { batch, next } = await (read.apply(this, given) as ReturnType<Replays["read"]>);
           return {
-            batch: new Batch(
+            batch: new SegmentBatch(
               batch.segments.filter((segment) => !isGap(segment)),
               batch.from,
               true,

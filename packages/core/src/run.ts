@@ -1,0 +1,314 @@
+import { joinBytes } from "./bytes.ts";
+import type { Position } from "./event-store.ts";
+import { EncodedEvent, eventText, idOf, isToldByBytes } from "./segment.ts";
+import type { Batch, ChannelEvent, Segment } from "./segment.ts";
+
+/**
+ * The newest segments of a channel, numbered on and on, and encoded one after another in a few pieces of memory: an object
+ * for each of them would live long enough to be a burden to the garbage collector, and not long enough to be worth it.
+ * A segment is never written again, so whoever was given its bytes may keep them.
+ */
+export class Run {
+  readonly #channel: string;
+  readonly #maxBytes: number;
+  #pieces: Piece[] = [];
+  #pieceBytes = FIRST_PIECE;
+  #bytes = 0;
+  /** The number of the first segment, which may be within the first piece. */
+  #first = 0;
+  #next = 0;
+  /** What the first piece follows. */
+  #before: Position;
+  /** What was asked for last, since nothing came: many readers are at the same place. */
+  #seen: { readonly from: number; readonly segments: readonly Segment[] } | undefined = undefined;
+
+  /** @param before the position that the first segment will follow */
+  constructor(channel: string, maxBytes: number, before: Position) {
+    this.#channel = channel;
+    this.#maxBytes = maxBytes;
+    this.#before = before;
+  }
+
+  /** The number of the first segment that is kept. */
+  get first(): number {
+    return this.#first;
+  }
+
+  /** The number of the segment that will come next. */
+  get next(): number {
+    return this.#next;
+  }
+
+  /** Adds a segment, and lets go of the oldest where there is too much. */
+  push(segment: Segment): void {
+    const text = segment.type === "event" ? eventText(segment.item) : [];
+    if (this.#pieces.at(-1)?.push(segment, text) !== true) this.#add(segment, text);
+    this.#next++;
+    this.#seen = undefined;
+    this.#bytes += this.#costOf(this.#next - 1);
+    while (this.#bytes > this.#maxBytes && this.#first < this.#next - 1) {
+      this.#bytes -= this.#costOf(this.#first++);
+      const [oldest] = this.#pieces;
+      if (oldest?.next !== this.#first) continue;
+      this.#before = oldest.positionOf(this.#first - 1);
+      this.#pieces.shift();
+    }
+  }
+
+  /** The position that the segment of this number follows. */
+  positionAt(place: number): Position {
+    const piece = this.#pieceOf(place - 1);
+    return piece?.positionOf(place - 1) ?? this.#before;
+  }
+
+  /** Undefined for one that is not kept. */
+  typeOf(place: number): Segment["type"] | undefined {
+    return place < this.#first ? undefined : this.#pieceOf(place)?.typeOf(place);
+  }
+
+  /** The segments from a number on. */
+  segmentsFrom(place: number): readonly Segment[] {
+    if (this.#seen?.from !== place) {
+      this.#seen = { from: place, segments: segmentsOf(this.#cut(place, this.#next)) };
+    }
+    return this.#seen.segments;
+  }
+
+  /** From a number on as many segments as `maxBytes` allow, and at least one, where there is one; no further than an end. */
+  take(from: number, maxBytes: number): RunBatch {
+    let to = from;
+    let bytes = 0;
+    let events = 0;
+    let hasGap = false;
+    for (let piece = this.#pieceOf(from), hasEnd = false; to < this.#next && !hasEnd; to++) {
+      if (piece?.next === to) piece = this.#pieceOf(to);
+      bytes += (piece as Piece).lengthOf(to);
+      if (to > from && bytes > maxBytes) break;
+      const type = (piece as Piece).typeOf(to);
+      if (type === "event") events++;
+      hasGap ||= type === "gap";
+      hasEnd = type === "end";
+    }
+    return new RunBatch(this.#cut(from, to), { from: this.positionAt(from), count: to - from, events, hasGap });
+  }
+
+  #add(segment: Segment, text: readonly string[]): void {
+    const length = text.reduce((sum, part) => sum + part.length, 0) || segment.bytes.length;
+    if (length < OWN_PIECE) {
+      const piece = new Piece(this.#channel, this.#next, new Uint8Array(Math.max(this.#pieceBytes, length)));
+      this.#pieceBytes = Math.min(LARGEST_PIECE, this.#pieceBytes * 2);
+      if (piece.push(segment, text)) return void this.#pieces.push(piece);
+    }
+    // Not to leave much of a piece free; nor of the next one, should large and small ones alternate.
+    this.#pieces.push(new Piece(this.#channel, this.#next, segment.bytes, segment));
+    this.#pieceBytes = FIRST_PIECE;
+  }
+
+  #pieceOf(place: number): Piece | undefined {
+    let low = 0;
+    let high = this.#pieces.length - 1;
+    // Most ask for the newest.
+    if ((this.#pieces[high]?.first ?? Infinity) <= place) low = high;
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if ((this.#pieces[middle] as Piece).first <= place) low = middle;
+      else high = middle - 1;
+    }
+    const piece = this.#pieces[low];
+    return piece !== undefined && piece.first <= place && place < piece.next ? piece : undefined;
+  }
+
+  #cut(from: number, to: number): readonly Cut[] {
+    const cuts: Cut[] = [];
+    for (let place = from; place < to;) {
+      const piece = this.#pieceOf(place) as Piece;
+      const end = Math.min(to, piece.next);
+      cuts.push({ piece, from: place, to: end });
+      place = end;
+    }
+    return cuts;
+  }
+
+  #costOf(place: number): number {
+    return (this.#pieceOf(place) as Piece).lengthOf(place) + EACH;
+  }
+}
+
+/** In bytes: the pieces of a channel that is quiet, and what they grow to; a stalled socket may keep one. */
+const FIRST_PIECE = 1024;
+const LARGEST_PIECE = 16 * 1024;
+
+/** In bytes: what is as large has a piece to itself. */
+const OWN_PIECE = 4 * 1024;
+
+/** In bytes, what a segment costs besides its own where a reader looks into it: measured, some 400. */
+const EACH = 400;
+
+/** Part of a piece. */
+interface Cut {
+  readonly piece: Piece;
+  /** The numbers of its first segment, and of the one behind its last. */
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Segments in one piece of memory. */
+class Piece {
+  readonly first: number;
+  readonly #channel: string;
+  readonly #bytes: Uint8Array<ArrayBuffer>;
+  /** Of each segment, where it ends, and when it was published. */
+  readonly #ends: number[] = [];
+  readonly #times: number[] = [];
+  /** By number, the keys of events, and the events of which the bytes do not tell all. */
+  #keys: Map<number, string> | undefined = undefined;
+  #untold: Map<number, ChannelEvent> | undefined = undefined;
+  /** By number: all that are no events, and the events that somebody has looked at. */
+  readonly #segments = new Map<number, Segment>();
+
+  /** @param whole what all of the bytes are, where they are not yet to be written */
+  constructor(channel: string, first: number, bytes: Uint8Array<ArrayBuffer>, whole?: Segment) {
+    this.#channel = channel;
+    this.first = first;
+    this.#bytes = bytes;
+    if (whole !== undefined) this.#note(whole, bytes.length);
+  }
+
+  /** The number of the segment behind the last. */
+  get next(): number {
+    return this.first + this.#ends.length;
+  }
+
+  /**
+   * @param text of an event
+   * @returns false where there is no room for it
+   */
+  push(segment: Segment, text: readonly string[]): boolean {
+    const end = segment.type === "event" ? this.#encode(text) : this.#copy(segment.bytes);
+    if (end !== undefined) this.#note(segment, end);
+    return end !== undefined;
+  }
+
+  get #used(): number {
+    return this.#ends.at(-1) ?? 0;
+  }
+
+  #copy(bytes: Uint8Array<ArrayBuffer>): number | undefined {
+    const end = this.#used + bytes.length;
+    if (end > this.#bytes.length) return undefined;
+    this.#bytes.set(bytes, this.#used);
+    return end;
+  }
+
+  /** Of what did not fit, a part may be written: nobody has been told of it. */
+  #encode(text: readonly string[]): number | undefined {
+    let end = this.#used;
+    for (const part of text) {
+      if (end + part.length > this.#bytes.length) return undefined;
+      const { read, written } = utf8.encodeInto(part, this.#bytes.subarray(end));
+      if (read < part.length) return undefined;
+      end += written;
+    }
+    return end;
+  }
+
+  /** The bytes are there: up to `end` they are the segment's. */
+  #note(segment: Segment, end: number): void {
+    const place = this.next;
+    this.#ends.push(end);
+    if (segment.type !== "event") {
+      this.#times.push(0);
+      this.#segments.set(place, segment);
+      return;
+    }
+    const { item } = segment;
+    this.#times.push(item.at);
+    if (item.key !== undefined) (this.#keys ??= new Map()).set(place, item.key);
+    if (!isToldByBytes(item)) (this.#untold ??= new Map()).set(place, item);
+  }
+
+  typeOf(place: number): Segment["type"] {
+    const segment = this.#segments.get(place);
+    return segment === undefined ? "event" : segment.type;
+  }
+
+  positionOf(place: number): Position {
+    const segment = this.#segments.get(place);
+    return segment === undefined ? idOf(this.bytesOf(place, place + 1)) : segment.position;
+  }
+
+  lengthOf(place: number): number {
+    return this.#endOf(place) - this.#startOf(place);
+  }
+
+  bytesOf(from: number, to: number): Uint8Array<ArrayBuffer> {
+    return this.#bytes.subarray(this.#startOf(from), this.#startOf(to));
+  }
+
+  segmentOf(place: number): Segment {
+    const known = this.#segments.get(place);
+    if (known !== undefined) return known;
+    const untold = this.#untold?.get(place) ?? {
+      channel: this.#channel,
+      at: this.#times[place - this.first] as number,
+      key: this.#keys?.get(place),
+    };
+    const segment = new EncodedEvent(this.bytesOf(place, place + 1), untold);
+    this.#segments.set(place, segment);
+    return segment;
+  }
+
+  #startOf(place: number): number {
+    return place === this.first ? 0 : this.#endOf(place - 1);
+  }
+
+  #endOf(place: number): number {
+    return this.#ends[place - this.first] as number;
+  }
+}
+
+function segmentsOf(cuts: readonly Cut[]): readonly Segment[] {
+  return cuts.flatMap(({ piece, from, to }) => Array.from({ length: to - from }, (_, i) => piece.segmentOf(from + i)));
+}
+
+/** A part of the run: it keeps what it is of, whatever the run lets go. */
+class RunBatch implements Batch {
+  readonly from: Position;
+  readonly count: number;
+  readonly events: number;
+  readonly hasGap: boolean;
+  readonly isReplay = false;
+  readonly #cuts: readonly Cut[];
+  #bytes: Uint8Array<ArrayBuffer> | undefined = undefined;
+  #last: Batch["last"] = undefined;
+
+  constructor(
+    cuts: readonly Cut[],
+    { from, count, events, hasGap }: Pick<Batch, "from" | "count" | "events" | "hasGap">,
+  ) {
+    this.#cuts = cuts;
+    this.from = from;
+    this.count = count;
+    this.events = events;
+    this.hasGap = hasGap;
+  }
+
+  get bytes(): Uint8Array<ArrayBuffer> {
+    this.#bytes ??= joinBytes(this.#cuts.map(({ piece, from, to }) => piece.bytesOf(from, to)));
+    return this.#bytes;
+  }
+
+  get segments(): readonly Segment[] {
+    return segmentsOf(this.#cuts);
+  }
+
+  get last(): Batch["last"] {
+    const { piece, to } = this.#cuts.at(-1) ?? {};
+    if (piece !== undefined && to !== undefined) {
+      this.#last ??= { type: piece.typeOf(to - 1), position: piece.positionOf(to - 1) };
+    }
+    return this.#last;
+  }
+}
+
+const utf8 = new TextEncoder();
