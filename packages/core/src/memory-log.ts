@@ -1,6 +1,6 @@
 import { resolveAppend } from "./append.ts";
 import type { LogEntry, ProducerMark } from "./append.ts";
-import { ORIGIN, positionOf, randomEpoch, randomTag, resolveCursor, TAG_LENGTH } from "./cursor.ts";
+import { formatEventId, ORIGIN, positionOf, randomEpoch, randomTag, resolveCursor, TAG_LENGTH } from "./cursor.ts";
 import type { LogBounds, LogMark } from "./cursor.ts";
 import type {
   Appended,
@@ -75,18 +75,17 @@ export class MemoryLog {
     const { mark, gap } = resolveCursor(after, this.#bounds(), (seq) => this.#markOf(seq).tag);
     const events: StoredEvent[] = [];
     let bytes = 0;
-    let last = mark;
     for (let seq = mark.seq + 1; seq <= this.#tail.seq; seq++) {
       bytes += this.#number(seq, BYTES);
       if (events.length > 0 && (events.length >= limit || bytes > maxBytes)) break;
-      last = this.#markOf(seq);
-      events.push(this.#restore(last));
+      events.push(this.#restore(seq));
     }
-    const upToDate = last.seq === this.#tail.seq;
+    const from = positionOf(this.#epoch, mark);
+    const upToDate = mark.seq + events.length === this.#tail.seq;
     return {
-      from: positionOf(this.#epoch, mark),
+      from,
       events,
-      next: positionOf(this.#epoch, last),
+      next: events.at(-1)?.id ?? from,
       ...(gap !== undefined && { gap }),
       upToDate,
       closed: upToDate && this.#closed,
@@ -164,17 +163,17 @@ export class MemoryLog {
     });
   }
 
-  #restore({ seq, tag }: LogMark): StoredEvent {
-    const text = this.#texts.at(this.#textAt(seq) + TAG_LENGTH, this.#textAt(seq + 1));
+  #restore(seq: number): StoredEvent {
+    const text = this.#texts.at(this.#textAt(seq), this.#textAt(seq + 1));
     const eventLength = this.#number(seq, EVENT_LENGTH);
     const keyLength = this.#number(seq, KEY_LENGTH);
-    const keyAt = Math.max(0, eventLength);
+    const keyAt = TAG_LENGTH + Math.max(0, eventLength);
     const dataAt = keyAt + Math.max(0, keyLength);
     return {
-      ...(eventLength !== NONE && { event: text.slice(0, keyAt) }),
+      ...(eventLength !== NONE && { event: text.slice(TAG_LENGTH, keyAt) }),
       data: text.slice(dataAt),
       ...(keyLength !== NONE && { key: text.slice(keyAt, dataAt) }),
-      id: positionOf(this.#epoch, { seq, tag }),
+      id: formatEventId({ epoch: this.#epoch, seq, tag: text.slice(0, TAG_LENGTH) }),
       at: this.#number(seq, AT),
     };
   }
