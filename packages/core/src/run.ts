@@ -139,7 +139,7 @@ const FIRST_PIECE = 1024;
 const LARGEST_PIECE = 16 * 1024;
 
 /** In bytes: what is as large has a piece to itself. */
-const OWN_PIECE = 4 * 1024;
+const OWN_PIECE = LARGEST_PIECE / 3;
 
 /** In bytes, what a segment costs besides its own where a reader looks into it: measured, some 400. */
 const EACH = 400;
@@ -157,26 +157,26 @@ class Piece {
   readonly first: number;
   readonly #channel: string;
   readonly #bytes: Uint8Array<ArrayBuffer>;
-  /** Of each segment, where it ends, and when it was published. */
-  readonly #ends: number[] = [];
-  readonly #times: number[] = [];
+  /** Of each segment, where it ends, and when it was published: two numbers. */
+  readonly #numbers: number[];
   /** By number, the keys of events, and the events of which the bytes do not tell all. */
   #keys: Map<number, string> | undefined = undefined;
   #untold: Map<number, ChannelEvent> | undefined = undefined;
   /** By number: all that are no events, and the events that somebody has looked at. */
-  readonly #segments = new Map<number, Segment>();
+  #segments: Map<number, Segment> | undefined = undefined;
 
   /** @param whole what all of the bytes are, where they are not yet to be written */
   constructor(channel: string, first: number, bytes: Uint8Array<ArrayBuffer>, whole?: Segment) {
     this.#channel = channel;
     this.first = first;
     this.#bytes = bytes;
-    if (whole !== undefined) this.#note(whole, bytes.length);
+    this.#numbers = whole === undefined ? [] : [bytes.length, timeOf(whole)];
+    if (whole !== undefined) this.#note(first, whole);
   }
 
   /** The number of the segment behind the last. */
   get next(): number {
-    return this.first + this.#ends.length;
+    return this.first + this.#numbers.length / 2;
   }
 
   /**
@@ -185,12 +185,14 @@ class Piece {
    */
   push(segment: Segment, text: readonly string[]): boolean {
     const end = segment.type === "event" ? this.#encode(text) : this.#copy(segment.bytes);
-    if (end !== undefined) this.#note(segment, end);
-    return end !== undefined;
+    if (end === undefined) return false;
+    this.#note(this.next, segment);
+    this.#numbers.push(end, timeOf(segment));
+    return true;
   }
 
   get #used(): number {
-    return this.#ends.at(-1) ?? 0;
+    return this.#numbers.at(-2) ?? 0;
   }
 
   #copy(bytes: Uint8Array<ArrayBuffer>): number | undefined {
@@ -212,28 +214,24 @@ class Piece {
     return end;
   }
 
-  /** The bytes are there: up to `end` they are the segment's. */
-  #note(segment: Segment, end: number): void {
-    const place = this.next;
-    this.#ends.push(end);
+  /** What neither the bytes nor the numbers tell of a segment. */
+  #note(place: number, segment: Segment): void {
     if (segment.type !== "event") {
-      this.#times.push(0);
-      this.#segments.set(place, segment);
+      (this.#segments ??= new Map()).set(place, segment);
       return;
     }
     const { item } = segment;
-    this.#times.push(item.at);
     if (item.key !== undefined) (this.#keys ??= new Map()).set(place, item.key);
     if (!isToldByBytes(item)) (this.#untold ??= new Map()).set(place, item);
   }
 
   typeOf(place: number): Segment["type"] {
-    const segment = this.#segments.get(place);
+    const segment = this.#segments?.get(place);
     return segment === undefined ? "event" : segment.type;
   }
 
   positionOf(place: number): Position {
-    const segment = this.#segments.get(place);
+    const segment = this.#segments?.get(place);
     return segment === undefined ? idOf(this.bytesOf(place, place + 1)) : segment.position;
   }
 
@@ -246,15 +244,15 @@ class Piece {
   }
 
   segmentOf(place: number): Segment {
-    const known = this.#segments.get(place);
+    const known = this.#segments?.get(place);
     if (known !== undefined) return known;
     const untold = this.#untold?.get(place) ?? {
       channel: this.#channel,
-      at: this.#times[place - this.first] as number,
+      at: this.#numbers[(place - this.first) * 2 + 1] as number,
       key: this.#keys?.get(place),
     };
     const segment = new EncodedEvent(this.bytesOf(place, place + 1), untold);
-    this.#segments.set(place, segment);
+    (this.#segments ??= new Map()).set(place, segment);
     return segment;
   }
 
@@ -263,8 +261,13 @@ class Piece {
   }
 
   #endOf(place: number): number {
-    return this.#ends[place - this.first] as number;
+    return this.#numbers[(place - this.first) * 2] as number;
   }
+}
+
+/** When it was published. */
+function timeOf(segment: Segment): number {
+  return segment.type === "event" ? segment.item.at : 0;
 }
 
 function segmentsOf(cuts: readonly Cut[]): readonly Segment[] {
