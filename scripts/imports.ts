@@ -6,5 +6,5 @@ import { readFileSync } from "node:fs";
  */
 export function importsOf(file: string): string[] {
   const code = readFileSync(file, "utf8").replaceAll(/^\s*(\*|\/\*|\/\/).*$/gm, "");
-  return [...code.matchAll(/\b(?:from\s*|import\s*\(?\s*)["']([^"']+)["']/g)].map((match) => match[1]!);
+  return [...code.matchAll(/(?<!["'])\b(?:from\s*|import\s*\(?\s*)["']([^"']+)["']/g)].map((match) => match[1]!);
 }
