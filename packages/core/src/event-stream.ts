@@ -146,7 +146,10 @@ class ResponseSink implements Sink {
   write(bytes: Uint8Array<ArrayBuffer>): boolean {
     const controller = this.#controller as Controller;
     this.buffered = bytes.length;
-    controller.enqueue(bytes);
+    // Beside them may lie other events; and whoever is given them may transfer their buffer. What is large is shared all the
+    // same: thousands of clients that stall would keep a copy each.
+    const isPart = bytes.length < bytes.buffer.byteLength;
+    controller.enqueue(isPart || bytes.length < LARGE ? bytes.slice() : bytes);
     if (controller.desiredSize === 0) return true;
     this.#endPull?.();
     return false;
@@ -195,6 +198,9 @@ class ResponseSink implements Sink {
     this.#controller?.close();
   }
 }
+
+/** In bytes. */
+const LARGE = 16 * 1024;
 
 /** For a client that has left: nobody sees it. */
 function goneResponse(): Response {

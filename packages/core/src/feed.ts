@@ -263,11 +263,11 @@ export class Feed {
     this.#ended = slice.closed;
     // The gap's own position is that of what follows it.
     if (isAnother) this.#unbroken = slice.gap === undefined ? this.nextPlace : this.nextPlace + 1;
-    const { next } = this.#run;
-    const news = hasSaidSo ? { ...slice, closed: false } : slice;
-    for (const segment of segmentsOf(this.#channel, news, this.#context.onError)) this.#run.push(segment);
+    // All of them before the first is added: a slice that cannot be read is read again.
+    const segments = segmentsOf(this.#channel, hasSaidSo ? { ...slice, closed: false } : slice, this.#context.onError);
+    for (const segment of segments) this.#run.push(segment);
     this.position = slice.next;
-    if (this.#run.next > next) this.#notify();
+    if (segments.length > 0) this.#notify();
   }
 
   /** Not at once: what is published together is told together. */

@@ -106,7 +106,7 @@ export class MemoryLog {
     const trimmed = this.#markOf(oldest - 1);
     this.#texts.trim(this.#textAt(oldest));
     this.#trimmed = trimmed;
-    if (oldest > this.#tail.seq) this.#rows = new Float64Array(FEWEST * WIDTH);
+    this.#fit(this.#tail.seq - trimmed.seq);
   }
 
   #bounds(): LogBounds | undefined {
@@ -123,12 +123,14 @@ export class MemoryLog {
     return (seq * WIDTH) % this.#rows.length;
   }
 
-  /** Makes room for one row more, where there is none. */
-  #makeRoom(): void {
+  /** Makes the ring large enough for so many rows, and not much larger. */
+  #fit(count: number): void {
     const former = this.#rows;
-    const count = this.#tail.seq - this.#trimmed.seq;
-    if (count * WIDTH < former.length) return;
-    this.#rows = new Float64Array(former.length * 2);
+    let rows = former.length / WIDTH;
+    while (rows < count) rows *= 2;
+    while (rows > FEWEST && rows > count * 4) rows /= 2;
+    if (rows * WIDTH === former.length) return;
+    this.#rows = new Float64Array(rows * WIDTH);
     for (let seq = this.#trimmed.seq + 1; seq <= this.#tail.seq; seq++) {
       const at = (seq * WIDTH) % former.length;
       this.#rows.set(former.subarray(at, at + WIDTH), this.#rowOf(seq));
@@ -153,9 +155,11 @@ export class MemoryLog {
     return entries.map(({ bytes, ...event }) => {
       const { event: name, data, key } = event;
       const seq = this.#tail.seq + 1;
-      this.#makeRoom();
-      this.#rows.set([this.#texts.end, name?.length ?? NONE, key?.length ?? NONE, at, keptAt, bytes], this.#rowOf(seq));
+      this.#fit(seq - this.#trimmed.seq);
+      const textAt = this.#texts.end;
       this.#texts.push(`${tag}${name ?? ""}${key ?? ""}`);
+      const row = [textAt, this.#texts.end, name?.length ?? NONE, key?.length ?? NONE, at, keptAt, bytes];
+      this.#rows.set(row, this.#rowOf(seq));
       this.#texts.push(data);
       this.#bytes += bytes;
       this.#tail = { seq, tag };
@@ -164,16 +168,16 @@ export class MemoryLog {
   }
 
   #restore(seq: number): StoredEvent {
-    const text = this.#texts.at(this.#textAt(seq), this.#textAt(seq + 1));
+    // Apart from the data, which a name or a key that somebody keeps would keep alive.
+    const head = this.#texts.at(this.#textAt(seq), this.#number(seq, DATA_AT));
     const eventLength = this.#number(seq, EVENT_LENGTH);
     const keyLength = this.#number(seq, KEY_LENGTH);
     const keyAt = TAG_LENGTH + Math.max(0, eventLength);
-    const dataAt = keyAt + Math.max(0, keyLength);
     return {
-      ...(eventLength !== NONE && { event: text.slice(TAG_LENGTH, keyAt) }),
-      data: text.slice(dataAt),
-      ...(keyLength !== NONE && { key: text.slice(keyAt, dataAt) }),
-      id: formatEventId({ epoch: this.#epoch, seq, tag: text.slice(0, TAG_LENGTH) }),
+      ...(eventLength !== NONE && { event: head.slice(TAG_LENGTH, keyAt) }),
+      data: this.#texts.at(this.#number(seq, DATA_AT), this.#textAt(seq + 1)),
+      ...(keyLength !== NONE && { key: head.slice(keyAt) }),
+      id: formatEventId({ epoch: this.#epoch, seq, tag: head.slice(0, TAG_LENGTH) }),
       at: this.#number(seq, AT),
     };
   }
@@ -186,18 +190,19 @@ export class MemoryLog {
   }
 }
 
-// The columns of a row, which are so many. The strings of an event are its tag, its name, its key and its data.
-const WIDTH = 6;
-/** How many rows a ring has at the least. */
-const FEWEST = 4;
-/** Where the strings begin, as a byte of the texts. */
+// The columns of a row, in their order, which are so many. The strings of an event are its tag, its name, its key and its data.
+const WIDTH = 7;
+/** Where the strings begin, and the last of them, as bytes of the texts. */
 const TEXT_AT = 0;
+const DATA_AT = 1;
 /** In UTF-16 code units, or none. */
-const EVENT_LENGTH = 1;
-const KEY_LENGTH = 2;
+const EVENT_LENGTH = 2;
+const KEY_LENGTH = 3;
 const NONE = -1;
 /** In ms since the epoch. */
-const AT = 3;
+const AT = 4;
 /** On the clock that never steps. */
-const KEPT_AT = 4;
-const BYTES = 5;
+const KEPT_AT = 5;
+const BYTES = 6;
+/** How many rows a ring has at the least. */
+const FEWEST = 4;

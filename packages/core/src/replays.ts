@@ -39,7 +39,7 @@ export class Replays {
   read(channel: string, cursor: Cursor, maxBytes: number, signal: AbortSignal): Promise<Replay> {
     return this.#share(this.#replays, JSON.stringify([channel, cursor, maxBytes]), signal, async (stopped) => {
       const slice = await this.#store.read(channel, cursor, { maxBytes, signal: stopped });
-      const segments = [...segmentsOf(channel, slice, this.#onError)];
+      const segments = segmentsOf(channel, slice, this.#onError);
       return { batch: new SegmentBatch(segments, slice.from, true), next: slice.next };
     });
   }

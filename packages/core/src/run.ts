@@ -19,8 +19,6 @@ export class Run {
   #next = 0;
   /** What the first piece follows. */
   #before: Position;
-  /** What was asked for last, since nothing came: many readers are at the same place. */
-  #seen: { readonly from: number; readonly segments: readonly Segment[] } | undefined = undefined;
 
   /** @param before the position that the first segment will follow */
   constructor(channel: string, maxBytes: number, before: Position) {
@@ -41,10 +39,8 @@ export class Run {
 
   /** Adds a segment, and lets go of the oldest where there is too much. */
   push(segment: Segment): void {
-    const text = segment.type === "event" ? eventText(segment.item) : [];
-    if (this.#pieces.at(-1)?.push(segment, text) !== true) this.#add(segment, text);
+    if (this.#pieces.at(-1)?.push(segment) !== true) this.#add(segment);
     this.#next++;
-    this.#seen = undefined;
     this.#bytes += this.#costOf(this.#next - 1);
     while (this.#bytes > this.#maxBytes && this.#first < this.#next - 1) {
       this.#bytes -= this.#costOf(this.#first++);
@@ -68,10 +64,7 @@ export class Run {
 
   /** The segments from a number on. */
   segmentsFrom(place: number): readonly Segment[] {
-    if (this.#seen?.from !== place) {
-      this.#seen = { from: place, segments: segmentsOf(this.#cut(place, this.#next)) };
-    }
-    return this.#seen.segments;
+    return segmentsOf(this.#cut(place, this.#next));
   }
 
   /** From a number on as many segments as `maxBytes` allow, and at least one, where there is one; no further than an end. */
@@ -92,16 +85,18 @@ export class Run {
     return new RunBatch(this.#cut(from, to), { from: this.positionAt(from), count: to - from, events, hasGap });
   }
 
-  #add(segment: Segment, text: readonly string[]): void {
-    const length = text.reduce((sum, part) => sum + part.length, 0) || segment.bytes.length;
-    if (length < OWN_PIECE) {
-      const piece = new Piece(this.#channel, this.#next, new Uint8Array(Math.max(this.#pieceBytes, length)));
-      this.#pieceBytes = Math.min(LARGEST_PIECE, this.#pieceBytes * 2);
-      if (piece.push(segment, text)) return void this.#pieces.push(piece);
+  #add(segment: Segment): void {
+    const { bytes } = segment;
+    if (bytes.length > OWN_PIECE) {
+      this.#pieces.push(new Piece(this.#channel, this.#next, bytes, segment));
+      // Should large and small ones alternate, the small ones would leave most of a large piece free.
+      this.#pieceBytes = FIRST_PIECE;
+      return;
     }
-    // Not to leave much of a piece free; nor of the next one, should large and small ones alternate.
-    this.#pieces.push(new Piece(this.#channel, this.#next, segment.bytes, segment));
-    this.#pieceBytes = FIRST_PIECE;
+    const piece = new Piece(this.#channel, this.#next, new Uint8Array(Math.max(this.#pieceBytes, bytes.length)));
+    this.#pieceBytes = Math.min(LARGEST_PIECE, this.#pieceBytes * 2);
+    piece.push(segment);
+    this.#pieces.push(piece);
   }
 
   #pieceOf(place: number): Piece | undefined {
@@ -138,7 +133,7 @@ export class Run {
 const FIRST_PIECE = 1024;
 const LARGEST_PIECE = 16 * 1024;
 
-/** In bytes: what is as large has a piece to itself. */
+/** In bytes: what is larger has a piece to itself, so that not much of a piece is left free. */
 const OWN_PIECE = LARGEST_PIECE / 3;
 
 /** In bytes, what a segment costs besides its own where a reader looks into it: measured, some 400. */
@@ -162,10 +157,12 @@ class Piece {
   /** By number, the keys of events, and the events of which the bytes do not tell all. */
   #keys: Map<number, string> | undefined = undefined;
   #untold: Map<number, ChannelEvent> | undefined = undefined;
-  /** By number: all that are no events, and the events that somebody has looked at. */
-  #segments: Map<number, Segment> | undefined = undefined;
+  /** By number, the segments that are no events. */
+  #others: Map<number, Segment> | undefined = undefined;
+  /** From the first on, as many as somebody has looked at. */
+  #looked: Segment[] | undefined = undefined;
 
-  /** @param whole what all of the bytes are, where they are not yet to be written */
+  /** @param whole the one segment of the piece, where the bytes are its own */
   constructor(channel: string, first: number, bytes: Uint8Array<ArrayBuffer>, whole?: Segment) {
     this.#channel = channel;
     this.first = first;
@@ -179,12 +176,9 @@ class Piece {
     return this.first + this.#numbers.length / 2;
   }
 
-  /**
-   * @param text of an event
-   * @returns false where there is no room for it
-   */
-  push(segment: Segment, text: readonly string[]): boolean {
-    const end = segment.type === "event" ? this.#encode(text) : this.#copy(segment.bytes);
+  /** @returns false where there is no room for it */
+  push(segment: Segment): boolean {
+    const end = segment.type === "event" ? this.#encode(eventText(segment.item)) : this.#copy(segment.bytes);
     if (end === undefined) return false;
     this.#note(this.next, segment);
     this.#numbers.push(end, timeOf(segment));
@@ -217,7 +211,7 @@ class Piece {
   /** What neither the bytes nor the numbers tell of a segment. */
   #note(place: number, segment: Segment): void {
     if (segment.type !== "event") {
-      (this.#segments ??= new Map()).set(place, segment);
+      (this.#others ??= new Map()).set(place, segment);
       return;
     }
     const { item } = segment;
@@ -226,12 +220,12 @@ class Piece {
   }
 
   typeOf(place: number): Segment["type"] {
-    const segment = this.#segments?.get(place);
+    const segment = this.#others?.get(place);
     return segment === undefined ? "event" : segment.type;
   }
 
   positionOf(place: number): Position {
-    const segment = this.#segments?.get(place);
+    const segment = this.#others?.get(place);
     return segment === undefined ? idOf(this.bytesOf(place, place + 1)) : segment.position;
   }
 
@@ -243,17 +237,19 @@ class Piece {
     return this.#bytes.subarray(this.#startOf(from), this.#startOf(to));
   }
 
-  segmentOf(place: number): Segment {
-    const known = this.#segments?.get(place);
-    if (known !== undefined) return known;
+  segmentsOf(from: number, to: number): readonly Segment[] {
+    const looked = (this.#looked ??= []);
+    for (let place = this.first + looked.length; place < to; place++) looked.push(this.#look(place));
+    return looked.slice(from - this.first, to - this.first);
+  }
+
+  #look(place: number): Segment {
     const untold = this.#untold?.get(place) ?? {
       channel: this.#channel,
       at: this.#numbers[(place - this.first) * 2 + 1] as number,
       key: this.#keys?.get(place),
     };
-    const segment = new EncodedEvent(this.bytesOf(place, place + 1), untold);
-    (this.#segments ??= new Map()).set(place, segment);
-    return segment;
+    return this.#others?.get(place) ?? new EncodedEvent(this.bytesOf(place, place + 1), untold);
   }
 
   #startOf(place: number): number {
@@ -271,7 +267,7 @@ function timeOf(segment: Segment): number {
 }
 
 function segmentsOf(cuts: readonly Cut[]): readonly Segment[] {
-  return cuts.flatMap(({ piece, from, to }) => Array.from({ length: to - from }, (_, i) => piece.segmentOf(from + i)));
+  return new Array<Segment>().concat(...cuts.map(({ piece, from, to }) => piece.segmentsOf(from, to)));
 }
 
 /** A part of the run: it keeps what it is of, whatever the run lets go. */

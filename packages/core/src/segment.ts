@@ -46,29 +46,25 @@ interface SegmentOf<Type extends ChannelItem["type"]> {
 }
 
 /** The segments of a slice, its gap and its end among them. */
-export function* segmentsOf(
-  channel: string,
-  slice: Slice,
-  onError: (error: unknown) => void,
-): Generator<Segment, void, undefined> {
+export function segmentsOf(channel: string, slice: Slice, onError: (error: unknown) => void): readonly Segment[] {
+  const segments: Segment[] = [];
   let position = slice.from;
-  if (slice.gap !== undefined) yield gapSegment(channel, slice.gap, slice.from);
+  if (slice.gap !== undefined) segments.push(gapSegment(channel, slice.gap, slice.from));
   for (const { id, event, data, key, at } of slice.events) {
-    let segment: Segment;
     try {
       refuseReserved("event", event);
       const optional = { ...(event !== undefined && { event }), ...(key !== undefined && { key }) };
-      segment = eventSegment({ type: "event", id, channel, ...optional, data, at });
+      segments.push(eventSegment({ type: "event", id, channel, ...optional, data, at }));
       position = id;
     } catch (error) {
       // What the store gave back is not what publish() checked: one event is lost, and the readers are told.
       onError(error);
       if (parseEventId(id) !== undefined) position = id;
-      segment = gapSegment(channel, "skipped", position);
+      segments.push(gapSegment(channel, "skipped", position));
     }
-    yield segment;
   }
-  if (slice.closed) yield endSegment(slice.next);
+  if (slice.closed) segments.push(endSegment(slice.next));
+  return segments;
 }
 
 /** An event that is encoded when it is first sent: of what a store gives back, a reader may send little. */
@@ -156,15 +152,18 @@ export function idOf(bytes: Uint8Array<ArrayBuffer>): string {
 
 /** The reverse of `eventText`. */
 function decodeEvent(bytes: Uint8Array<ArrayBuffer>, { key, ...untold }: Exclude<Untold, ChannelEvent>): ChannelEvent {
-  const text = decoder.decode(bytes);
-  const bodyAt = text.indexOf("\n") + 1;
-  const dataAt = text.startsWith(EVENT, bodyAt) ? text.indexOf("\n", bodyAt) + 1 : bodyAt;
+  const bodyAt = bytes.indexOf(LF) + 1;
+  const hasName = bytes[bodyAt] === NAMED;
+  const dataAt = hasName ? bytes.indexOf(LF, bodyAt) + 1 : bodyAt;
+  // Apart from the data, which a name that somebody keeps would keep alive.
+  const name = hasName && decoder.decode(bytes.subarray(bodyAt + EVENT.length, dataAt - 1));
+  const data = decoder.decode(bytes.subarray(dataAt + DATA.length, -"\n\n".length));
   return {
     type: "event",
-    id: text.slice(ID.length, bodyAt - 1),
+    id: idOf(bytes),
     ...untold,
-    ...(dataAt > bodyAt && { event: text.slice(bodyAt + EVENT.length, dataAt - 1) }),
-    data: text.slice(dataAt + DATA.length, -"\n\n".length).replaceAll(`\n${DATA}`, "\n"),
+    ...(name !== false && { event: name }),
+    data: data.replaceAll(`\n${DATA}`, "\n"),
     ...(key !== undefined && { key }),
   };
 }
@@ -172,6 +171,7 @@ function decodeEvent(bytes: Uint8Array<ArrayBuffer>, { key, ...untold }: Exclude
 const LF = 10;
 const ID = "id: ";
 const EVENT = "event: ";
+const NAMED = EVENT.charCodeAt(0);
 const DATA = "data: ";
 const NO_FIELDS = { event: undefined, data: undefined, id: undefined, retry: undefined, comment: undefined };
 

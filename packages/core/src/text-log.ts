@@ -10,7 +10,7 @@ interface Block {
 const FIRST_BLOCK = 512;
 const LARGEST_BLOCK = 64 * 1024;
 
-/** How many blocks wait to be used again: as much as publishing a large array takes at once. */
+/** How many blocks wait to be used again, at the most: as many as are in use, and as publishing a large array takes at once. */
 const MAX_SPARES = 16;
 
 /**
@@ -53,19 +53,13 @@ export class TextLog {
     return text;
   }
 
-  /** Lets go of all that lies before a byte. */
+  /** Lets go of all that lies before a byte; of every block, where that is the end. */
   trim(from: number): void {
-    const isEmpty = from === this.#end;
-    const count = isEmpty ? this.#blocks.length : this.#blockOf(from);
+    const count = from === this.#end ? this.#blocks.length : this.#blockOf(from);
     if (count === 0) return;
-    const gone = this.#blocks.splice(0, count);
-    // What is empty keeps nothing for later.
-    if (isEmpty) this.#spares.length = 0;
-    else for (const { bytes } of gone) this.#spare(bytes);
-  }
-
-  #spare(bytes: Uint8Array<ArrayBuffer>): void {
-    if (bytes.length === LARGEST_BLOCK && this.#spares.length < MAX_SPARES) this.#spares.push(bytes);
+    const gone = this.#blocks.splice(0, count).map(({ bytes }) => bytes);
+    this.#spares.push(...gone.filter(({ length }) => length === LARGEST_BLOCK));
+    this.#spares.length = Math.min(this.#spares.length, MAX_SPARES, this.#blocks.length);
   }
 
   /** The index of the block that a byte is in. */

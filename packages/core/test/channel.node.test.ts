@@ -10,6 +10,7 @@ import type {
   Hub,
   HubOptions,
   Source,
+  StoredEvent,
 } from "../src/index.ts";
 
 const hubs: Hub[] = [];
@@ -616,7 +617,7 @@ test("readers that have left cost the store nothing more", async () => {
     watch: (...args) => store.watch(...args),
     close: () => store.close(),
     async read(channel, cursor, options) {
-      if (cursor.startsWith("e")) {
+      if (cursor.startsWith("e.a1aaa")) {
         reads++;
         await new Promise<void>((resolve) => {
           answer = resolve;
@@ -647,4 +648,33 @@ test("a hub with a thousand readers of one channel reads its store once for each
   expect(faults.reads - before).toBeLessThanOrEqual(20);
   expect(new Set(histories.map((events) => JSON.stringify(events))).size).toBe(1);
   await Promise.all(clients.map((client) => client.leave()));
+});
+
+test("a hint that cannot be read adds nothing, and what it was about is read", async () => {
+  const store = memoryStore();
+  const errors: unknown[] = [];
+  const broken: EventStore = {
+    ...store,
+    append: (...args) => store.append(...args),
+    read: (...args) => store.read(...args),
+    tails: (...args) => store.tails(...args),
+    watch: (channel, ring, signal) =>
+      store.watch(
+        channel,
+        (hint) => ring(hint && { ...hint, events: [...hint.events, undefined as unknown as StoredEvent] }),
+        signal,
+      ),
+    close: () => store.close(),
+  };
+  const { channel } = setUp({ store: broken, onError: (error: unknown) => void errors.push(error) });
+  await channel.publish({ data: "before" });
+  const reader = channel.read("tail");
+  expect((await reader.next()).value).toMatchObject({ type: "live" });
+  await channel.publish([{ data: "one" }, { data: "two" }]);
+  await channel.publish({ data: "three" });
+  const datas: unknown[] = [];
+  for (let i = 0; i < 3; i++) datas.push(((await reader.next()).value as { data: string }).data);
+  expect(datas).toEqual(["one", "two", "three"]);
+  expect(errors[0]).toBeInstanceOf(TypeError);
+  await reader.return?.();
 });

@@ -115,3 +115,16 @@ test("a channel that is quiet has little memory, and a socket that stalls keeps 
     expect(run.take(number, 65_536).bytes.buffer.byteLength).toBeLessThanOrEqual(16_384);
   }
 });
+
+test.each(["x".repeat(1100), `é${"x".repeat(1100)}`, "€".repeat(400)])(
+  "small events share pieces, whatever is in them: %#",
+  (data) => {
+    const run = new Run("c", 1_048_576, "origin");
+    const buffers = new Set<ArrayBuffer>();
+    for (let number = 0; number < 600; number++) {
+      run.push(eventSegment({ type: "event", id: `e.d${1000 + number}aaaa`, channel: "c", data, at: 1 }));
+      buffers.add(run.take(number, 1).bytes.buffer);
+    }
+    expect(buffers.size).toBeLessThan(70);
+  },
+);

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { createHub, createResponder } from "../src/index.ts";
+import { createHub, createResponder, eventStream } from "../src/index.ts";
 import type { Channel, RespondingWriter } from "../src/index.ts";
 
 /** A client whose socket is full after each write; it takes the next when it is told to. */
@@ -42,4 +42,29 @@ test("what was published together is joined once for all, also where it takes ma
   expect(written[0]?.length).toBeGreaterThan(5);
   written[1]?.forEach((bytes, i) => expect(bytes).toBe(written[0]?.[i]));
   await hub.close();
+});
+
+test("whoever transfers what a response gave them takes nothing from others, and finds nothing of theirs in it", async () => {
+  const hub = createHub();
+  const handle = eventStream(hub.channel("c"), { start: "start" });
+  await hub.channel("c").publish({ data: "one" });
+  const chunks: string[] = [];
+  const read = async (until: string): Promise<ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>> => {
+    const { body } = await handle(new Request("http://localhost/"));
+    const reader = (body as ReadableStream<Uint8Array<ArrayBuffer>>).getReader();
+    for (let text = ""; !text.includes(until);) {
+      const { value } = (await reader.read()) as { value: Uint8Array<ArrayBuffer> };
+      text += new TextDecoder().decode(value);
+      chunks.push(new TextDecoder().decode(value.buffer));
+      structuredClone(value, { transfer: [value.buffer] });
+    }
+    return reader;
+  };
+  const first = await read("sluice.live");
+  await hub.channel("c").publish({ data: "two" });
+  expect(new TextDecoder().decode((await first.read()).value?.buffer)).toMatch(/^id: .*\ndata: two\n\n$/);
+  const second = await read("sluice.live");
+  expect(chunks.join("")).toMatch(/^(?:: \nretry: \d+\n\n|id: .*\n(?:event: .*\n)?data: .*\n\n)+$/);
+  expect(chunks.join("").match(/^data: (?:one|two)$/gm)).toEqual(["data: one", "data: one", "data: two"]);
+  await Promise.all([first.cancel(), second.cancel(), hub.close()]);
 });
