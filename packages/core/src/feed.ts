@@ -1,3 +1,4 @@
+import { lastFor } from "./bisect.ts";
 import { parseEventId } from "./cursor.ts";
 import type { EventStore, Position, Slice } from "./event-store.ts";
 import { Run } from "./run.ts";
@@ -88,17 +89,12 @@ export class Feed {
   /** The number of the segment that follows the position; undefined where the run does not tell. */
   placeOf(position: Position): number | undefined {
     if (this.position === undefined) return undefined;
-    let low = Math.max(this.#unbroken, this.#run.first);
+    const first = Math.max(this.#unbroken, this.#run.first);
     // Whoever is at the end's position has yet to be told of it.
-    let high = this.#run.typeOf(this.nextPlace - 1) === "end" ? this.nextPlace - 1 : this.nextPlace;
+    const last = this.#run.typeOf(this.nextPlace - 1) === "end" ? this.nextPlace - 1 : this.nextPlace;
     // What comes before all others sorts as it likes.
-    if (position === "origin") high = low;
-    while (low < high) {
-      const middle = (low + high + 1) >> 1;
-      if (this.positionAt(middle) <= position) low = middle;
-      else high = middle - 1;
-    }
-    return this.positionAt(low) === position ? low : undefined;
+    const place = position === "origin" ? first : lastFor(first, last, (at) => this.positionAt(at) <= position);
+    return this.positionAt(place) === position ? place : undefined;
   }
 
   /** The number from which on there are `count` events; undefined where the run has fewer. */

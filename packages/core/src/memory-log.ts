@@ -152,10 +152,10 @@ export class MemoryLog {
     const tag = randomTag();
     const at = Date.now();
     const keptAt = performance.now();
+    this.#fit(this.#tail.seq - this.#trimmed.seq + entries.length);
     return entries.map(({ bytes, ...event }) => {
       const { event: name, data, key } = event;
       const seq = this.#tail.seq + 1;
-      this.#fit(seq - this.#trimmed.seq);
       const textAt = this.#texts.end;
       this.#texts.push(`${tag}${name ?? ""}${key ?? ""}`);
       const row = [textAt, this.#texts.end, name?.length ?? NONE, key?.length ?? NONE, at, keptAt, bytes];

@@ -1,3 +1,4 @@
+import { lastFor } from "./bisect.ts";
 import { joinBytes } from "./bytes.ts";
 import type { Position } from "./event-store.ts";
 import { EncodedEvent, eventText, idOf, isToldByBytes } from "./segment.ts";
@@ -100,16 +101,10 @@ export class Run {
   }
 
   #pieceOf(place: number): Piece | undefined {
-    let low = 0;
-    let high = this.#pieces.length - 1;
+    const isFrom = (i: number): boolean => (this.#pieces[i] as Piece).first <= place;
+    const newest = this.#pieces.length - 1;
     // Most ask for the newest.
-    if ((this.#pieces[high]?.first ?? Infinity) <= place) low = high;
-    while (low < high) {
-      const middle = (low + high + 1) >> 1;
-      if ((this.#pieces[middle] as Piece).first <= place) low = middle;
-      else high = middle - 1;
-    }
-    const piece = this.#pieces[low];
+    const piece = this.#pieces[newest >= 0 && isFrom(newest) ? newest : lastFor(0, newest, isFrom)];
     return piece !== undefined && piece.first <= place && place < piece.next ? piece : undefined;
   }
 

@@ -1,3 +1,5 @@
+import { lastFor } from "./bisect.ts";
+
 interface Block {
   /** The number of its first byte. */
   readonly start: number;
@@ -64,14 +66,7 @@ export class TextLog {
 
   /** The index of the block that a byte is in. */
   #blockOf(byte: number): number {
-    let low = 0;
-    let high = this.#blocks.length - 1;
-    while (low < high) {
-      const middle = (low + high + 1) >> 1;
-      if ((this.#blocks[middle] as Block).start <= byte) low = middle;
-      else high = middle - 1;
-    }
-    return Math.max(low, 0);
+    return lastFor(0, this.#blocks.length - 1, (i) => (this.#blocks[i] as Block).start <= byte);
   }
 
   #extend(): Block {
