@@ -9,7 +9,8 @@ import type { Fields, ServerSentEvent } from "./event.ts";
  * surrogate becomes U+FFFD, as in every UTF-8 encoder.
  *
  * @param event its `data` must be a string already; `eventStream` serialises other values before it comes here
- * @returns the lines of the event, each ended by LF, and an empty line
+ * @returns the lines of the event, each ended by LF, and an empty line; none where there is only a `comment` or a `retry`,
+ * which need none
  * @throws {SluiceError} `invalid-field`, with the `field` that the wire cannot carry
  * @see https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
  *
@@ -35,7 +36,10 @@ export function encodeFields(fields: Fields): string {
   if (id !== undefined) text += `id: ${id}\n`;
   if (retry !== undefined) text += `retry: ${retry}\n`;
   if (data !== undefined) text += lines("data", data);
-  return (text + "\n").toWellFormed();
+  // A comment and a `retry` count as soon as their line ends. A blank line behind them would be an empty block, which some
+  // readers take for an event.
+  if (event !== undefined || id !== undefined || data !== undefined) text += "\n";
+  return text.toWellFormed();
 }
 
 /**
@@ -72,5 +76,6 @@ export class EventEncoderStream extends TransformStream<ServerSentEvent<string>,
 function lines(name: string, value: string): string {
   const single = `${name}: ${value}\n`;
   if (!value.includes("\n") && !value.includes("\r")) return single;
-  return value.split(/\r\n|\r|\n/).reduce((text, line) => `${text}${name}: ${line}\n`, "");
+  // Not split into lines: an array of millions of strings would take many times their length.
+  return single.slice(0, -1).replace(/\r\n|\r|\n/g, `\n${name}: `) + "\n";
 }
