@@ -4,6 +4,7 @@ import type { HubObserver, HubStats, Refusal } from "./observe.ts";
 import type { Batch } from "./segment.ts";
 import { Tick } from "./tick.ts";
 import { sleep } from "./timer.ts";
+import { Pace, TaskQueue } from "./turns.ts";
 import type { CloseReason } from "./writer.ts";
 
 /** A connection, as the crowd sees it. */
@@ -30,6 +31,8 @@ export interface CrowdOptions {
 /** The connections of one hub: their limits, their common tick, what is known of them, and their common end. */
 export class Crowd {
   readonly tick: Tick = new Tick();
+  /** What is to be moved to them. */
+  readonly tasks: TaskQueue = new TaskQueue();
   readonly options: CrowdOptions;
 
   /** Each with its key, where it has one, and when it was opened. */
@@ -150,18 +153,20 @@ export class Crowd {
     const each = within / (waiting.length + 1);
     for (let said = 0; said < waiting.length && !signal.aborted;) {
       // As many as are due; a timer is late at times.
-      const due = Math.min(waiting.length, Math.ceil((performance.now() - startedAt) / each));
-      for (; said < due; said++) waiting[said]?.sayGoodbye("drained");
+      const elapsed = performance.now() - startedAt;
+      const due = elapsed < each * waiting.length ? Math.ceil(elapsed / each) : waiting.length;
+      await eachInTurn(waiting.slice(said, due), (member) => member.sayGoodbye("drained"));
+      said = due;
       await sleep(Math.max(GOODBYES, startedAt + (said + 1) * each - performance.now()), signal);
     }
     await sleep(Math.max(0, startedAt + within - performance.now()), signal);
-    for (const member of this.#members.keys()) member.abort("drained");
+    await eachInTurn([...this.#members.keys()], (member) => member.abort("drained"));
   }
 
-  /** Says goodbye to all at once, and takes nobody in from now on. */
-  dismiss(): void {
+  /** Says goodbye to all as fast as may be, and takes nobody in from now on. */
+  async dismiss(): Promise<void> {
     this.#draining ??= new AbortController();
-    for (const member of this.#members.keys()) member.sayGoodbye("drained");
+    await eachInTurn([...this.#members.keys()], (member) => member.sayGoodbye("drained"));
   }
 
   stats(channels: number): HubStats {
@@ -181,6 +186,14 @@ export class Crowd {
       replayedEvents: this.#replayedEvents,
       gaps: this.#gaps,
     };
+  }
+}
+
+async function eachInTurn(members: readonly Member[], run: (member: Member) => void): Promise<void> {
+  const pace = new Pace();
+  for (const member of members) {
+    run(member);
+    if (pace.isOver()) await pace.nextTurn();
   }
 }
 

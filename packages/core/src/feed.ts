@@ -5,6 +5,7 @@ import { Run } from "./run.ts";
 import { liveSegment, SegmentBatch, segmentsOf } from "./segment.ts";
 import type { Batch, Segment } from "./segment.ts";
 import { backoff, nextTurn, sleep } from "./timer.ts";
+import { isTurnOver } from "./turns.ts";
 
 /** What a feed needs of its hub. */
 export interface FeedContext {
@@ -277,14 +278,13 @@ export class Feed {
   }
 
   readonly #tell = (): void => {
-    const until = performance.now() + TURN;
     for (let told = 1; this.#round !== undefined; told++) {
       const { done, value } = this.#round.next();
       if (done !== true) value.onNews();
       else if (this.#hasMore) this.#round = this.#followers.values();
       else this.#round = undefined;
       if (done === true) this.#hasMore = false;
-      if (told % 16 === 0 && performance.now() > until) return nextTurn(this.#tell);
+      if (told % 16 === 0 && isTurnOver()) return nextTurn(this.#tell);
     }
   };
 }
@@ -294,9 +294,6 @@ export class Feed {
  * through it at its own pace: at the defaults these are all of a run, and none of them is joined twice.
  */
 const SHARED = 16;
-
-/** How long readers are told of news before everything else in the process gets a turn, in ms. */
-const TURN = 4;
 
 /** Within one epoch, the order of positions is the order of strings. */
 function isBefore(position: Position, other: Position): boolean {

@@ -1,10 +1,13 @@
 import type { LiveConnection } from "./connection.ts";
+import type { Crowd } from "./crowd.ts";
 import { SluiceError } from "./errors.ts";
 import type { Settings } from "./options.ts";
 import type { Reading } from "./reader.ts";
 import { liveSegment } from "./segment.ts";
 import type { Batch } from "./segment.ts";
 import { startTimer } from "./timer.ts";
+import { isTurnOver } from "./turns.ts";
+import type { TaskQueue } from "./turns.ts";
 
 /** How a channel's flow ended: it was closed and has told the client; its hub is closing; or the connection is over. */
 export type FlowEnd = "sealed" | "drained" | "over";
@@ -25,6 +28,7 @@ export class Flow<Native> {
   readonly #reading: Reading;
   readonly #connection: LiveConnection<Native>;
   readonly #settings: Settings<Native>;
+  readonly #tasks: TaskQueue;
   /** Of what was missed, how many bytes may still be sent before the connection is live. */
   #replayBytes: number;
   #isLive = false;
@@ -34,12 +38,20 @@ export class Flow<Native> {
   #hasBegun = false;
   #hasEnded = false;
 
-  constructor(reading: Reading, connection: LiveConnection<Native>, settings: Settings<Native>, host: FlowHost) {
+  /** @param crowd the connections that share the time of the process */
+  constructor(
+    reading: Reading,
+    connection: LiveConnection<Native>,
+    settings: Settings<Native>,
+    host: FlowHost,
+    crowd: Crowd,
+  ) {
     this.#host = host;
     this.#reading = reading;
     this.#connection = connection;
     this.#settings = settings;
-    this.#replayBytes = connection.crowd?.options.maxReplayBytes ?? Infinity;
+    this.#tasks = crowd.tasks;
+    this.#replayBytes = crowd.options.maxReplayBytes;
   }
 
   get lag(): number {
@@ -48,18 +60,29 @@ export class Flow<Native> {
 
   start(): void {
     this.#reading.onReady = this.go;
-    this.go();
+    this.#tasks.run(this.#start);
+  }
+
+  // The time that the store has begins when it is asked, not while others have their turn.
+  readonly #start = (): void => {
+    this.#move();
     const { openTimeout } = this.#settings;
     if (!this.#hasBegun && !this.#hasEnded && openTimeout !== false) {
       this.#stopTimer = startTimer(openTimeout, () => this.#openLate(openTimeout));
     }
-  }
+  };
 
-  /** Moves on what is there, as far as there is room. */
+  /** Moves on what is there, as far as there is room: at once, or when others have had their turn. */
   readonly go = (): void => {
+    if (!this.#hasEnded) this.#tasks.run(this.#move);
+  };
+
+  readonly #move = (): void => {
     if (this.#hasEnded) return;
     try {
-      while (this.#connection.hasRoom) {
+      for (let written = 0; this.#connection.hasRoom; written++) {
+        // Most have one batch to write, and need not look at the clock.
+        if (written > 1 && isTurnOver()) return this.#tasks.run(this.#move);
         const batch = this.#reading.take(this.#settings.maxWriteBytes);
         if (batch === undefined) break;
         this.#write(batch);
@@ -117,18 +140,22 @@ export class Flow<Native> {
 
   #end(end: FlowEnd): void {
     if (this.#hasEnded) return;
-    this.#hasEnded = true;
-    this.#stopTimer?.();
-    this.#reading.stop();
+    this.#finish();
     this.#host.ended(end);
   }
 
   #fail(error: unknown): void {
     if (this.#hasEnded) return;
+    this.#finish();
+    this.#host.failed(error);
+  }
+
+  #finish(): void {
     this.#hasEnded = true;
     this.#stopTimer?.();
+    this.#tasks.forget(this.#start);
+    this.#tasks.forget(this.#move);
     this.#reading.stop();
-    this.#host.failed(error);
   }
 }
 

@@ -1,21 +1,36 @@
 import { formatCompositeCursor } from "./composite-cursor.ts";
 import type { Position } from "./event-store.ts";
 import type { Reading } from "./reader.ts";
-import { endSegment, gapSegment, liveSegment, SegmentBatch, withId } from "./segment.ts";
-import type { Batch, Segment } from "./segment.ts";
+import { endSegment, gapSegment, liveSegment, underCursors } from "./segment.ts";
+import type { Batch, EventSegment, RenamedEvents, Segment } from "./segment.ts";
+
+/** What a member has given, and how far the group has come with it. */
+interface Pending {
+  readonly index: number;
+  readonly batch: Batch;
+  readonly segments: readonly Segment[];
+  at: number;
+}
 
 /**
  * Several readers as one: what each of them has, in turn, with the cursor of all as its id. It is live when all of them
  * are, and at its end when all are.
+ *
+ * The cursor of many channels is longer than most events, so what a member gives at once may be too much: it is given the
+ * cursors, and passed on, a write at a time.
  */
 export class GroupReader implements Reading {
   onReady: () => void = () => {};
 
   readonly #keys: readonly string[];
   readonly #members: readonly Reading[];
+  /** Behind what was passed on of each. */
   readonly #positions: Position[];
   /** What each had to say first, until all have; the client is told how the resume went, and that is the resume of all. */
   #first: (Batch | undefined)[] | undefined;
+  /** The next batch is the first, and some member has a gap. */
+  #beginsWithGap = false;
+  readonly #pending: Pending[] = [];
   /** Who has told all that was stored: live, or at the end. */
   readonly #caughtUp = new Set<number>();
   readonly #ended = new Set<number>();
@@ -38,7 +53,8 @@ export class GroupReader implements Reading {
   }
 
   get lag(): number {
-    return this.#members.reduce((lag, member) => lag + member.lag, 0);
+    const taken = this.#pending.reduce((lag, { segments, at }) => lag + segments.length - at, 0);
+    return this.#members.reduce((lag, member) => lag + member.lag, taken);
   }
 
   get isBehind(): boolean {
@@ -56,41 +72,61 @@ export class GroupReader implements Reading {
   }
 
   take(maxBytes: number): Batch | undefined {
-    if (this.isOver) return undefined;
-    if (this.#first !== undefined) return this.#takeFirst(this.#first, maxBytes);
-    for (let tried = 0; tried < this.#members.length; tried++) {
-      const i = this.#turn++ % this.#members.length;
-      const batch = this.#ended.has(i) ? undefined : this.#members[i]?.take(maxBytes);
-      const segments = batch === undefined ? [] : this.#asOwn(i, batch);
-      this.#moveOn(i);
-      if (segments.length > 0) return new SegmentBatch(segments, this.position, batch?.isReplay);
+    if (this.isOver || (this.#first !== undefined && !this.#begin(this.#first, maxBytes))) return undefined;
+    for (;;) {
+      const pending = this.#pending[0] ?? this.#takeNext(maxBytes);
+      if (pending === undefined) return undefined;
+      const batch = this.#passOn(pending, maxBytes);
+      if (pending.at === pending.segments.length) {
+        this.#pending.shift();
+        this.#moveOn(pending.index);
+      }
+      if (batch !== undefined) return batch;
       // A member that had only its own beginning or end to tell may have more.
-      if (batch !== undefined) tried = -1;
     }
-    return undefined;
   }
 
   stop(): void {
     for (const member of this.#members) member.stop();
   }
 
-  #takeFirst(first: (Batch | undefined)[], maxBytes: number): Batch | undefined {
+  /** @returns whether all members have said how they begin */
+  #begin(first: (Batch | undefined)[], maxBytes: number): boolean {
     this.#members.forEach((member, i) => {
-      first[i] ??= member.take(maxBytes);
+      first[i] ??= member.take(this.#shareOf(maxBytes));
     });
-    if (first.some((batch) => batch === undefined)) return undefined;
+    if (first.some((batch) => batch === undefined)) return false;
     this.#first = undefined;
-    const batches = first as Batch[];
-    // The cursor of the first event has the place where each of the others begins. Where that is behind a gap, it has the
-    // place before it: who comes back between the two has yet to be told.
-    batches.forEach(({ from, segments }, i) => {
-      const [begins] = segments;
-      if (begins?.type !== "gap" || begins.item.reason === "skipped") this.#positions[i] = from;
+    (first as Batch[]).forEach((batch, index) => {
+      const pending = this.#add(index, batch);
+      // The cursor of the first event has the place where each of the others begins. Where that is behind a gap, it has the
+      // place before it: who comes back between the two has yet to be told.
+      const [begins] = pending.segments;
+      if (begins?.type !== "gap" || begins.item.reason === "skipped") this.#positions[index] = batch.from;
+      this.#beginsWithGap ||= batch.hasGap;
     });
-    const segments = batches.flatMap((batch, i) => this.#asOwn(i, batch));
-    this.#members.forEach((_, i) => this.#moveOn(i));
-    const isReplay = batches.some((batch) => batch.isReplay);
-    return segments.length > 0 ? new SegmentBatch(segments, this.position, isReplay) : this.take(maxBytes);
+    return true;
+  }
+
+  /** What the members hold for one client is together no more than a channel's reader holds. */
+  #shareOf(maxBytes: number): number {
+    return Math.ceil(maxBytes / this.#members.length);
+  }
+
+  #takeNext(maxBytes: number): Pending | undefined {
+    for (let tried = 0; tried < this.#members.length; tried++) {
+      const i = this.#turn++ % this.#members.length;
+      const batch = this.#ended.has(i) ? undefined : this.#members[i]?.take(this.#shareOf(maxBytes));
+      if (batch !== undefined) return this.#add(i, batch);
+      this.#moveOn(i);
+    }
+    return undefined;
+  }
+
+  #add(index: number, batch: Batch): Pending {
+    const pending = { index, batch, segments: batch.segments, at: 0 };
+    this.#pending.push(pending);
+    return pending;
   }
 
   /** What a filter has hidden moves the cursor, too. */
@@ -98,26 +134,104 @@ export class GroupReader implements Reading {
     this.#positions[i] = this.#members[i]?.position ?? (this.#positions[i] as Position);
   }
 
-  /** A member's segments with the cursor of all. */
-  #asOwn(i: number, { segments }: Batch): Segment[] {
-    const own: Segment[] = [];
-    for (const segment of segments) {
-      this.#positions[i] = segment.position;
-      const cursor = this.position;
-      if (segment.type === "event") {
-        own.push(withId(segment, cursor));
-        continue;
-      }
-      if (segment.type === "gap") {
-        own.push(gapSegment(segment.item.channel, segment.item.reason, cursor, i));
-        continue;
-      }
-      const isNews = !this.#caughtUp.has(i);
-      this.#caughtUp.add(i);
-      if (segment.type === "end") this.#ended.add(i);
-      if (this.#ended.size === this.#members.length) own.push(endSegment(cursor));
-      else if (isNews && this.#caughtUp.size === this.#members.length) own.push(liveSegment(cursor));
+  /** As much as one write may take, of events; or something else by itself; or nothing, where it is the member's affair. */
+  #passOn(pending: Pending, maxBytes: number): Batch | undefined {
+    const { index, batch, segments, at } = pending;
+    const from = this.position;
+    const segment = segments[at];
+    if (segment === undefined) return undefined;
+    const hasGap = this.#beginsWithGap;
+    if (segment.type === "event") {
+      const renamed = this.#renamed(pending, maxBytes);
+      pending.at += renamed.segments.length;
+      this.#positions[index] = renamed.position;
+      this.#beginsWithGap = false;
+      return new GroupBatch(renamed, from, batch.isReplay, hasGap);
     }
-    return own;
+    pending.at++;
+    this.#positions[index] = segment.position;
+    const own = this.#asOwn(index, segment);
+    if (own === undefined) return undefined;
+    this.#beginsWithGap = false;
+    return new GroupBatch({ segments: [own], bytes: own.bytes }, from, batch.isReplay, hasGap || own.type === "gap");
   }
+
+  #renamed({ index, batch, segments, at }: Pending, maxBytes: number): RenamedEvents {
+    const before = this.position;
+    const shared = sharedOf(batch);
+    const key = `${at} ${maxBytes} ${before}`;
+    const known = shared.get(key);
+    if (known !== undefined) return known;
+    const end = segments.findIndex(({ type }, i) => i > at && type !== "event");
+    const events = segments.slice(at, end === -1 ? undefined : end) as EventSegment[];
+    const cursorOf = (position: Position): string => {
+      this.#positions[index] = position;
+      return this.position;
+    };
+    const renamed = underCursors(events, cursorOf, maxBytes);
+    for (const oldest of shared.keys()) {
+      if (shared.size < MAX_SHARED) break;
+      shared.delete(oldest);
+    }
+    shared.set(key, renamed);
+    return renamed;
+  }
+
+  /** A member's segment with the cursor of all; undefined for what the group has yet to come to. */
+  #asOwn(i: number, segment: Exclude<Segment, { readonly type: "event" }>): Segment | undefined {
+    const cursor = this.position;
+    if (segment.type === "gap") return gapSegment(segment.item.channel, segment.item.reason, cursor, i);
+    const isNews = !this.#caughtUp.has(i);
+    this.#caughtUp.add(i);
+    if (segment.type === "end") this.#ended.add(i);
+    if (this.#ended.size === this.#members.length) return endSegment(cursor);
+    return isNews && this.#caughtUp.size === this.#members.length ? liveSegment(cursor) : undefined;
+  }
+}
+
+/** What a group passes on in one write. */
+class GroupBatch implements Batch {
+  readonly segments: readonly Segment[];
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly from: Position;
+  readonly isReplay: boolean;
+  /** It has one; or it is the first, and the resume has. */
+  readonly hasGap: boolean;
+
+  constructor(
+    { segments, bytes }: Pick<RenamedEvents, "segments" | "bytes">,
+    from: Position,
+    isReplay: boolean,
+    hasGap: boolean,
+  ) {
+    this.segments = segments;
+    this.bytes = bytes;
+    this.from = from;
+    this.isReplay = isReplay;
+    this.hasGap = hasGap;
+  }
+
+  get count(): number {
+    return this.segments.length;
+  }
+
+  get last(): Segment | undefined {
+    return this.segments.at(-1);
+  }
+
+  get events(): number {
+    return this.segments.filter(({ type }) => type === "event").length;
+  }
+}
+
+/** What a group has made of a batch, by the cursor before it: for all readers of the same channels who are there. */
+const sharedByBatch = new WeakMap<Batch, Map<string, RenamedEvents>>();
+
+/** How much is kept of each batch, at the most: who reads makes up cursors as they like. */
+const MAX_SHARED = 4;
+
+function sharedOf(batch: Batch): Map<string, RenamedEvents> {
+  const shared = sharedByBatch.get(batch) ?? new Map<string, RenamedEvents>();
+  sharedByBatch.set(batch, shared);
+  return shared;
 }

@@ -249,8 +249,8 @@ class StoreHub implements Hub {
   async close(): Promise<void> {
     this.#isClosed = true;
     // Who comes now is told to come back, as whoever was there.
-    this.crowd.dismiss();
     this.#stopPolling?.();
+    await this.crowd.dismiss();
     for (const reader of this.#readers) reader.stop();
     for (const { feed, stopLingering } of this.#live.values()) {
       stopLingering?.();

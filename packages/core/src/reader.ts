@@ -243,10 +243,10 @@ export class Reader implements Reading, Follower {
   }
 
   async #read(maxBytes: number, signal: AbortSignal): Promise<Replay> {
-    const { replays, channel } = this.#context;
+    const { replays, channel, feed } = this.#context;
     const cursor = this.#cursor;
     const from = typeof cursor === "object" ? await replays.positionOfLast(channel, cursor.last, signal) : cursor;
-    return replays.read(channel, from, maxBytes, signal);
+    return replays.read(channel, from, maxBytes, signal, feed.position);
   }
 
   #untilNews(within: number, signal: AbortSignal): Promise<void> {

@@ -1,11 +1,21 @@
-import type { Cursor, EventStore, Position } from "./event-store.ts";
+import type { Cursor, EventStore, Position, Slice } from "./event-store.ts";
+import { parseEventId } from "./cursor.ts";
 import { SegmentBatch, segmentsOf } from "./segment.ts";
 import type { Batch } from "./segment.ts";
+import { Pace } from "./turns.ts";
 
 /** What a read of the store found, encoded. */
 export interface Replay {
   readonly batch: Batch;
   readonly next: Position;
+}
+
+/** A replay that others may be given, as long as somebody has it. */
+interface Recent {
+  readonly batch: WeakRef<Batch>;
+  readonly next: Position;
+  /** Nothing more was stored. */
+  readonly upToDate: boolean;
 }
 
 /** One read for all who ask for the same at the same time. */
@@ -17,8 +27,8 @@ interface Shared<Result> {
 }
 
 /**
- * Reads the store for readers that are behind the run. Those at the same cursor share one read and its bytes, and no more
- * than `maxReads` run at once: a crowd that comes back costs the store no more than a few.
+ * Reads the store for readers that are behind the run. Those at the same cursor share one read and its bytes, also where they
+ * ask one after another, and no more than `maxReads` run at once: a crowd that comes back costs the store no more than a few.
  */
 export class Replays {
   readonly #store: EventStore;
@@ -29,6 +39,8 @@ export class Replays {
   readonly #queue = new Set<() => void>();
   readonly #replays = new Map<string, Shared<Replay>>();
   readonly #starts = new Map<string, Shared<Position>>();
+  /** The latest replays, the oldest first: by what was asked for, and by what was found. */
+  readonly #recent = new Map<string, Recent>();
 
   constructor(store: EventStore, maxReads: number, onError: (error: unknown) => void) {
     this.#store = store;
@@ -36,12 +48,44 @@ export class Replays {
     this.#onError = onError;
   }
 
-  read(channel: string, cursor: Cursor, maxBytes: number, signal: AbortSignal): Promise<Replay> {
-    return this.#share(this.#replays, JSON.stringify([channel, cursor, maxBytes]), signal, async (stopped) => {
+  /** @param head the end of the log, as far as the feed knows it */
+  read(
+    channel: string,
+    cursor: Cursor,
+    maxBytes: number,
+    signal: AbortSignal,
+    head: Position | undefined,
+  ): Promise<Replay> {
+    const key = JSON.stringify([channel, cursor, maxBytes]);
+    const recent = this.#recent.get(key);
+    const known = recent !== undefined && isCurrent(recent, head) ? recent.batch.deref() : undefined;
+    if (recent !== undefined && known !== undefined) return Promise.resolve({ batch: known, next: recent.next });
+    return this.#share(this.#replays, key, signal, async (stopped) => {
       const slice = await this.#store.read(channel, cursor, { maxBytes, signal: stopped });
-      const segments = segmentsOf(channel, slice, this.#onError);
-      return { batch: new SegmentBatch(segments, slice.from, true), next: slice.next };
+      const batch = this.#batchOf(channel, slice);
+      const { next, upToDate } = slice;
+      this.#keep(key, { batch: new WeakRef(batch), next, upToDate });
+      return { batch, next };
     });
+  }
+
+  /** Cursors that differ may have found the same: a client can make up as many as it likes. */
+  #batchOf(channel: string, slice: Slice): Batch {
+    const { from, next, gap, events, closed, upToDate } = slice;
+    const found = JSON.stringify({ channel, from, next, gap, events: events.length, closed });
+    const known = this.#recent.get(found)?.batch.deref();
+    const batch = known ?? new SegmentBatch(segmentsOf(channel, slice, this.#onError), from, true);
+    this.#keep(found, { batch: new WeakRef(batch), next, upToDate });
+    return batch;
+  }
+
+  #keep(key: string, recent: Recent): void {
+    this.#recent.delete(key);
+    this.#recent.set(key, recent);
+    for (const oldest of this.#recent.keys()) {
+      if (this.#recent.size <= MAX_RECENT) return;
+      this.#recent.delete(oldest);
+    }
   }
 
   /** The position behind which there are `count` events, or the start where there are fewer. */
@@ -49,7 +93,8 @@ export class Replays {
     return this.#share(this.#starts, JSON.stringify([channel, count]), signal, async (stopped) => {
       let slice = await this.#store.read(channel, "start", { signal: stopped });
       let positions: Position[] = [slice.from];
-      for (;;) {
+      for (const pace = new Pace(); ;) {
+        if (pace.isOver(1 + slice.events.length)) await pace.nextTurn();
         if (slice.gap !== undefined) positions = [slice.from];
         positions.push(...slice.events.map(({ id }) => id));
         positions = positions.slice(-count - 1);
@@ -125,3 +170,16 @@ export class Replays {
     });
   }
 }
+
+/** A read would find the same: nothing was stored since, or this was not all there was, and the log has not become another. */
+function isCurrent({ next, upToDate }: Recent, head: Position | undefined): boolean {
+  if (head === undefined) return false;
+  return next === head || (!upToDate && epochOf(next) === epochOf(head));
+}
+
+function epochOf(position: Position): string | undefined {
+  return parseEventId(position)?.epoch;
+}
+
+/** How many replays are remembered to be shared. */
+const MAX_RECENT = 32;

@@ -202,8 +202,38 @@ function encode(id: string, event: string, data: string): Uint8Array<ArrayBuffer
   return utf8.encode(textOf(id, event, data));
 }
 
-/** The same event under another id: its body is copied, not encoded again. */
-export function withId(segment: EventSegment, id: string): Segment {
+/** Events of one channel, each under a cursor of several channels. */
+export interface RenamedEvents {
+  readonly segments: readonly Segment[];
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** The position of the last of them in its own channel. */
+  readonly position: Position;
+}
+
+/**
+ * As many of the events as `maxBytes` allow, and at least one. Their bodies are copied, not encoded again.
+ *
+ * @param cursorOf the cursor for the event at a position
+ */
+export function underCursors(
+  events: readonly EventSegment[],
+  cursorOf: (position: Position) => string,
+  maxBytes: number,
+): RenamedEvents {
+  const segments: Segment[] = [];
+  let length = 0;
+  let position: Position = "origin";
+  for (const event of events) {
+    const renamed = withId(event, cursorOf(event.position));
+    if (length > 0 && length + renamed.bytes.length > maxBytes) break;
+    length += renamed.bytes.length;
+    position = event.position;
+    segments.push(renamed);
+  }
+  return { segments, bytes: joinBytes(segments.map(({ bytes }) => bytes)), position };
+}
+
+function withId(segment: EventSegment, id: string): Segment {
   const body = segment.bytes.subarray(segment.bytes.indexOf(LF) + 1);
   return {
     type: "event",

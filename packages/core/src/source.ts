@@ -112,7 +112,7 @@ function startChannel<Native>(
   const view = isPlain
     ? PLAIN_VIEW
     : { lens, ...(whenBehind !== "catch-up" && { maxLag }), skips: whenBehind === "skip" };
-  connection.attach(new Flow(channel.open(start, cursor, view), connection, settings, host));
+  connection.attach(new Flow(channel.open(start, cursor, view), connection, settings, host, channel.crowd));
 }
 
 const PLAIN_VIEW = {};

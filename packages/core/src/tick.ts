@@ -1,4 +1,5 @@
-import { startTimer } from "./timer.ts";
+import { nextTurn, startTimer } from "./timer.ts";
+import { isTurnOver } from "./turns.ts";
 
 /** What a tick looks after. */
 export interface Ticking {
@@ -20,6 +21,10 @@ export class Tick {
   /** When the timer is set for. */
   #at = Infinity;
   #stopTimer: (() => void) | undefined = undefined;
+  /** Goes through the members while they are looked at; it takes more than one turn where they are many. */
+  #round: Iterator<Ticking> | undefined = undefined;
+  /** When something will be due, as those say who were looked at in this round. */
+  #next = Infinity;
 
   /** Looks at it by then, and from then on whenever it has said, until it is let go. */
   by(member: Ticking, at: number): void {
@@ -35,17 +40,28 @@ export class Tick {
   }
 
   #set(at: number): void {
-    if (at >= this.#at) return;
+    // A round that is under way may be past the member that asks.
+    if (this.#round !== undefined) this.#next = Math.min(this.#next, at);
+    if (this.#round !== undefined || at >= this.#at) return;
     this.#at = at;
     this.#stopTimer?.();
     this.#stopTimer = startTimer(Math.max(0, at - performance.now()), this.#look);
   }
 
   readonly #look = (): void => {
-    const now = performance.now();
     this.#at = Infinity;
-    let next = Infinity;
-    for (const member of this.#members) next = Math.min(next, member.tick(now));
+    this.#round ??= this.#members.values();
+    const now = performance.now();
+    for (let looked = 1; ; looked++) {
+      const { done, value } = this.#round.next();
+      if (done === true) break;
+      this.#next = Math.min(this.#next, value.tick(now));
+      // Whoever is due is written to, or ended: for thousands at once that takes long.
+      if (looked % 16 === 0 && isTurnOver()) return nextTurn(this.#look);
+    }
+    const next = this.#next;
+    this.#round = undefined;
+    this.#next = Infinity;
     this.#set(Math.max(next, now + this.#members.size * GRAIN));
   };
 }

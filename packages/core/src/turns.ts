@@ -9,8 +9,11 @@ const TURN = 4;
 /** A turn that nobody has closed for this long, in ms, is over: on some runtimes a timer dies with its request. */
 const STALE = 1000;
 
-/** The least that a loop does each time: looking at the clock opens a turn, which costs as much as sending an event. */
-const FEWEST_STEPS = 4;
+/** How much a loop does before it looks at the clock: a look that opens a turn costs as much as sending an event. */
+const FIRST_STEPS = 16;
+
+/** How much it does between looks from then on. */
+const STEPS = 4;
 
 /** The most that a loop does in one turn, for runtimes whose clock stands still while code runs. */
 const MOST_STEPS = 1000;
@@ -48,15 +51,27 @@ function closeTurn(): void {
  */
 export class Pace {
   #steps = 0;
+  /** The number of steps at which the clock is looked at. */
+  #nextLook = FIRST_STEPS;
   #turn = 0;
   #endsAt = Infinity;
 
-  /** Call it once for each step; when it says true, wait for `nextTurn()`. */
-  isOver(): boolean {
-    if (++this.#steps < FEWEST_STEPS) return false;
+  /**
+   * Call it once for each step; when it says true, wait for `nextTurn()`.
+   *
+   * @param cost how many small steps this one is worth
+   */
+  isOver(cost = 1): boolean {
+    this.#steps += cost;
+    if (this.#steps < this.#nextLook) return false;
     const now = lookAtClock();
     // In another turn than the last time, the loop has had to wait by itself.
-    if (this.#turn !== turn) this.#begin(Infinity);
+    if (this.#turn !== turn) {
+      this.#begin(Infinity);
+      this.#nextLook = FIRST_STEPS;
+      return false;
+    }
+    this.#nextLook = this.#steps + STEPS;
     return now > this.#endsAt || now - openedAt > TURN || this.#steps > MOST_STEPS;
   }
 
@@ -70,46 +85,60 @@ export class Pace {
   }
 
   #begin(endsAt: number): void {
-    this.#steps = 0;
+    this.#steps = this.#nextLook = 0;
     this.#turn = turn;
     this.#endsAt = endsAt;
   }
 }
 
-/** The least number of tasks that are run each time, so that tasks get done however busy the process is. */
-const FEWEST_TASKS = 16;
+/** How many tasks are run together. What they have put off, as Node does with writes, is done before the next few. */
+const TASKS = 4;
 
-/** Runs tasks in the order in which they were added, as many in one turn as there is time for. */
+/** How many times in one turn, at the most. */
+const SHIFTS = 64;
+
+/** Runs tasks in the order in which they were added, as many in one turn as there is time for, and always a few. */
 export class TaskQueue {
-  readonly #tasks = new Set<() => void>();
-  #isScheduled = false;
+  /** In order; those that have been forgotten among them. Not the set alone: finding its first looks at all that were before. */
+  #queue: (() => void)[] = [];
+  #at = 0;
+  readonly #waiting = new Set<() => void>();
+  /** How many shifts of this turn are still to come. */
+  #shifts = 0;
+  /** When they have to come to their end. The first sets it, whatever else this turn had to do before. */
+  #endsAt: number | undefined = undefined;
 
   /** Runs the task at once where there is time, else as soon as there is. A task that waits already is not added again. */
   run(task: () => void): void {
-    if (this.#tasks.size === 0 && !isTurnOver()) return task();
-    this.#tasks.add(task);
-    this.#schedule();
+    if (this.#waiting.size === 0 && !isTurnOver()) return task();
+    if (this.#waiting.has(task)) return;
+    this.#waiting.add(task);
+    this.#queue.push(task);
+    if (this.#shifts === 0) this.#schedule();
   }
 
   /** Forgets a task that waits. */
   forget(task: () => void): void {
-    this.#tasks.delete(task);
+    this.#waiting.delete(task);
   }
 
   #schedule(): void {
-    if (this.#isScheduled) return;
-    this.#isScheduled = true;
-    nextTurn(this.#work);
+    this.#shifts = Math.min(SHIFTS, Math.ceil((this.#queue.length - this.#at) / TASKS));
+    this.#endsAt = undefined;
+    for (let i = 0; i < this.#shifts; i++) nextTurn(this.#work);
   }
 
   readonly #work = (): void => {
-    this.#isScheduled = false;
-    let done = 0;
-    for (const task of this.#tasks) {
-      if (done++ >= FEWEST_TASKS && isTurnOver()) break;
-      this.#tasks.delete(task);
-      task();
+    const now = performance.now();
+    this.#endsAt ??= now + TURN;
+    let left = now > this.#endsAt ? 0 : TASKS;
+    for (; left > 0 && this.#at < this.#queue.length; left--) {
+      const task = this.#queue[this.#at++] as () => void;
+      if (this.#waiting.delete(task)) task();
     }
-    if (this.#tasks.size > 0) this.#schedule();
+    if (--this.#shifts > 0) return;
+    this.#queue = this.#queue.slice(this.#at);
+    this.#at = 0;
+    if (this.#queue.length > 0) this.#schedule();
   };
 }

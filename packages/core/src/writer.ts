@@ -5,6 +5,7 @@ import { encodeEvent } from "./encode.ts";
 import { SluiceError } from "./errors.ts";
 import type { ServerSentEvent } from "./event.ts";
 import { Tick } from "./tick.ts";
+import { Pace } from "./turns.ts";
 import type { Ticking } from "./tick.ts";
 
 /**
@@ -200,6 +201,9 @@ export class SinkWriter implements Writer, Ticking {
   #full = false;
   /** What all sends wait for together: the queue is empty and the sink has room. */
   #room: Deferred | undefined = undefined;
+  /** Of a caller that waits for room, where there is always room. */
+  readonly #pace: Pace = new Pace();
+  #nextTurn: Promise<void> | undefined = undefined;
   #ending: CloseReason | undefined = undefined;
   /** The sink has been told to end. */
   #hasEnded = false;
@@ -251,7 +255,7 @@ export class SinkWriter implements Writer, Ticking {
 
   write(bytes: Uint8Array<ArrayBuffer>): Promise<void> {
     const refusal = this.push(bytes);
-    return refusal === undefined ? this.#whenRoom() : rejected(refusal);
+    return refusal === undefined ? this.#inTurn(1 + bytes.length / STEP) : rejected(refusal);
   }
 
   /**
@@ -386,6 +390,20 @@ export class SinkWriter implements Writer, Ticking {
     } catch {} // it is over, and there is nobody left to tell
   }
 
+  /**
+   * Resolves when there is room, and not before the next turn where the caller has kept everybody else waiting: a sink may
+   * always have room, or have it again within the same turn.
+   */
+  #inTurn(cost: number): Promise<void> {
+    if (this.#nextTurn === undefined && !this.#pace.isOver(cost)) return this.#whenRoom();
+    this.#nextTurn ??= this.#pace.nextTurn().then(() => {
+      this.#nextTurn = undefined;
+    });
+    const room = this.#nextTurn.then(() => this.#whenRoom());
+    room.catch(ignore);
+    return room;
+  }
+
   #whenRoom(): Promise<void> {
     if (this.reason !== undefined) return rejected(connectionClosed(this.reason));
     if (!this.#full && this.#queue.length === 0) return ROOM;
@@ -462,6 +480,9 @@ export function rejected(error: unknown): Promise<never> {
 }
 
 function ignore(): void {}
+
+/** In bytes: writing this many takes as long as sending one small event. */
+const STEP = 4096;
 
 /** What an event that waits costs besides its bytes, in bytes: measured, some 200. */
 const QUEUED = 200;

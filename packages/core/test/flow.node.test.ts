@@ -1,12 +1,16 @@
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import { afterEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { createHub, createResponder, memoryStore } from "../src/index.ts";
 import type { EventStore, EventStreamOptions, Hub, HubOptions, RespondingWriter, Sink, Source } from "../src/index.ts";
 import { settled, visit } from "./visit.ts";
 
+// What takes long on a busy machine would be put off, so the clock stands still where a test does not say otherwise.
+beforeEach(() => void vi.useFakeTimers({ toFake: ["performance"] }));
+
 const hubs: Hub[] = [];
 afterEach(async () => {
+  vi.useRealTimers();
   for (const hub of hubs.splice(0)) await hub.close();
 });
 
@@ -151,6 +155,7 @@ describe("what flows to connections", () => {
   });
 
   test("lets everything else have a turn, where it takes long", async () => {
+    vi.useRealTimers();
     const hub = setUp();
     const channel = hub.channel("c");
     const sinks = await Promise.all(Array.from({ length: 64 }, () => connect(channel)));

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Segment } from "../src/segment.ts";
-import { EncodedEvent, eventSegment, eventText, isToldByBytes, withId } from "../src/segment.ts";
+import { EncodedEvent, eventSegment, eventText, isToldByBytes, underCursors } from "../src/segment.ts";
 
 const texts = [
   "",
@@ -44,8 +44,8 @@ test.each(texts)("an event can be made of its bytes: %j", (data) => {
         expect(Object.isFrozen(segment.item)).toBe(true);
         expect([segment.key, segment.position, segment.bytes]).toEqual([key, "e.a1aaaa", plain.bytes]);
       }
-      const renamed = withId(encoded, "other");
-      expect(renamed.item).toEqual({ ...item, id: "other" });
+      const renamed = underCursors([encoded], () => "other", 1);
+      expect(renamed.segments.map((segment) => segment.item)).toEqual([{ ...item, id: "other" }]);
       expect(decode(renamed.bytes)).toBe(text.replace("e.a1aaaa", "other"));
     }
   }
