@@ -95,10 +95,8 @@ function entryOf({ event, data, key }: NewEvent, maxBytes: number): LogEntry {
       { option: "maxBytes" },
     );
   }
-  return {
-    ...(event !== undefined && { event: event.toWellFormed() }),
-    data: data.toWellFormed(),
-    ...(key !== undefined && { key: key.toWellFormed() }),
-    bytes,
-  };
+  const entry: { -readonly [Field in keyof LogEntry]: LogEntry[Field] } = { data: data.toWellFormed(), bytes };
+  if (event !== undefined) entry.event = event.toWellFormed();
+  if (key !== undefined) entry.key = key.toWellFormed();
+  return entry;
 }

@@ -135,20 +135,34 @@ export function positionOf(epoch: string, { seq, tag }: LogMark): Position {
 /** The place before the first event of a log. */
 export const ORIGIN: LogMark = { seq: 0, tag: "" };
 
-/** A random epoch: 60 bits. */
+/** A random epoch: 60 bits. Drawn by itself: two processes that are started from one image would share a block. */
 export function randomEpoch(): string {
-  return randomToken(12);
+  const bytes = crypto.getRandomValues(new Uint8Array(12));
+  let epoch = "";
+  for (const byte of bytes) epoch += letterOf(byte);
+  return epoch;
 }
 
 /** A random tag for one append: 20 bits, enough to tell two writers of the same number apart. */
 export function randomTag(): string {
-  return randomToken(TAG_LENGTH);
+  if (drawn === undefined || used + TAG_LENGTH > drawn.length) {
+    drawn = crypto.getRandomValues(drawn ?? new Uint8Array(RANDOM_BLOCK));
+    used = 0;
+  }
+  let tag = "";
+  for (let i = 0; i < TAG_LENGTH; i++) tag += letterOf(drawn[used++] as number);
+  return tag;
 }
+
+/** In bytes. A draw costs several times as much as all else that an append does, whatever the number of bytes. */
+const RANDOM_BLOCK = 4096;
+
+/** Not before the first append: Workers draw nothing random while a module is loaded. */
+let drawn: Uint8Array<ArrayBuffer> | undefined = undefined;
+let used = 0;
 
 const ALPHABET = "abcdefghijklmnopqrstuvwxyz234567";
 
-function randomToken(length: number): string {
-  let token = "";
-  for (const byte of crypto.getRandomValues(new Uint8Array(length))) token += ALPHABET[byte & 31];
-  return token;
+function letterOf(byte: number): string {
+  return ALPHABET.charAt(byte & 31);
 }
