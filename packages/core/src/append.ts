@@ -32,7 +32,7 @@ export type ResolvedAppend =
 
 /**
  * Decides what becomes of an append: the one function behind every store's. In this order: a producer's repetition is
- * answered as the first was; a closed log takes no event; the tail has to be `ifTail`; an append that has no event, and
+ * answered as the first was, and its id is at most 256 characters; a closed log takes no event; the tail has to be `ifTail`; an append that has no event, and
  * closes nothing, changes nothing; each event has to be one that retention can keep. Lone surrogates become U+FFFD, as they
  * will be on the wire and in every engine.
  *
@@ -55,6 +55,13 @@ export function resolveAppend(
   { producer, ifTail, close = false }: AppendOptions,
   { tail, closed, producer: last, maxBytes }: AppendState,
 ): ResolvedAppend {
+  if (producer !== undefined && producer.id.length > LONGEST_PRODUCER_ID) {
+    throw new SluiceError(
+      "too-large",
+      `Cannot append: the producer's id has ${producer.id.length} characters, and each channel keeps it; make it at most ${LONGEST_PRODUCER_ID}`,
+      { option: "producer" },
+    );
+  }
   if (producer !== undefined && isRepeated(producer, last)) return { answer: { tail: last.tail, duplicate: true } };
   if (closed && events.length > 0) {
     throw new SluiceError("closed", "Cannot append: the channel is closed; drop it to begin anew");
@@ -68,6 +75,9 @@ export function resolveAppend(
   if (events.length === 0 && (closed || !close)) return { answer: { tail, duplicate: false } };
   return { entries: events.map((event) => entryOf(event, maxBytes)) };
 }
+
+/** In UTF-16 code units. */
+const LONGEST_PRODUCER_ID = 256;
 
 function isRepeated({ id, epoch, seq }: Producer, last: ProducerMark | undefined): last is ProducerMark {
   if (last !== undefined && epoch < last.epoch) {

@@ -30,16 +30,38 @@ export function formatEventId({ epoch, seq, tag }: EventIdParts): EventId {
   return `${epoch}.${String.fromCharCode(96 + digits.length)}${digits}${tag}`;
 }
 
-/** Reads an event id; undefined for whatever is none. */
+/** Reads an event id; undefined if malformed. */
 export function parseEventId(id: string): EventIdParts | undefined {
-  const match = /^([a-z0-9]{1,24})\.([a-p])([1-9][a-z0-9]{4,19})$/.exec(id);
-  if (match === null) return undefined;
-  const [, epoch = "", length = "", rest = ""] = match;
-  const count = length.charCodeAt(0) - 96;
-  const digits = rest.slice(0, count);
-  const seq = Number(digits);
-  if (rest.length !== count + TAG_LENGTH || !/^[0-9]+$/.test(digits) || !Number.isSafeInteger(seq)) return undefined;
-  return { epoch, seq, tag: rest.slice(count) };
+  if (!isEventId(id)) return undefined;
+  const digitsAt = id.indexOf(".") + 2;
+  const tagAt = id.length - TAG_LENGTH;
+  return { epoch: id.slice(0, digitsAt - 2), seq: Number(id.slice(digitsAt, tagAt)), tag: id.slice(tagAt) };
+}
+
+/** Whether a string has the form of an event id. A loop over it, since this is asked of every event that a store returns. */
+export function isEventId(id: string): boolean {
+  const dot = id.length > LONGEST_ID ? -1 : id.indexOf(".");
+  if (dot < 1 || dot > 24) return false;
+  const digitsAt = dot + 2;
+  const tagAt = id.length - TAG_LENGTH;
+  const count = id.charCodeAt(dot + 1) - 96;
+  if (count < 1 || count > 16 || tagAt - digitsAt !== count || id.charCodeAt(digitsAt) === ZERO) return false;
+  for (let i = 0; i < dot; i++) if (!isAlphanumeric(id.charCodeAt(i))) return false;
+  for (let i = digitsAt; i < tagAt; i++) if (!isDigit(id.charCodeAt(i))) return false;
+  for (let i = tagAt; i < id.length; i++) if (!isAlphanumeric(id.charCodeAt(i))) return false;
+  return count < 16 || Number.isSafeInteger(Number(id.slice(digitsAt, tagAt)));
+}
+
+/** An epoch of 24, a dot, `len`, 16 digits and a tag. */
+const LONGEST_ID = 46;
+const ZERO = 48;
+
+function isDigit(code: number): boolean {
+  return code >= ZERO && code < ZERO + 10;
+}
+
+function isAlphanumeric(code: number): boolean {
+  return (code >= 97 && code <= 122) || isDigit(code);
 }
 
 /** Where a reader without a cursor begins: at the newest, at the oldest that is retained, or so many events back. */
@@ -47,7 +69,7 @@ export type Start = Cursor | { readonly last: number };
 
 /** Whether a string is a position in some log. */
 export function isPosition(value: string): boolean {
-  return value === "origin" || parseEventId(value) !== undefined;
+  return value === "origin" || isEventId(value);
 }
 
 /** Whether a string names a place to begin at. */

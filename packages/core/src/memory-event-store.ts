@@ -172,7 +172,8 @@ class MemoryStore implements EventStore {
   #expire(channel: string, { tail, closed }: MemoryLog): void {
     this.#logs.delete(channel);
     if (!closed) return;
-    this.#ends.set(channel, tail);
+    // A copy: the name may be a part of a text that it would keep alive.
+    this.#ends.set(structuredClone(channel), tail);
     if (this.#ends.size <= this.#limits.maxClosed) return;
     for (const oldest of this.#ends.keys()) return void this.#ends.delete(oldest);
   }

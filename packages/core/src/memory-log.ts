@@ -32,6 +32,10 @@ export interface Outcome extends Appended {
   readonly hint?: Slice;
 }
 
+interface KnownProducer extends ProducerMark {
+  readonly id: string;
+}
+
 /** One channel's log. Every method is synchronous, which is what makes it atomic. */
 export class MemoryLog {
   usedAt: number = performance.now();
@@ -50,7 +54,7 @@ export class MemoryLog {
   #tailPosition: Position = "origin";
   #closed = false;
   /** In the order of their last append. */
-  readonly #producers = new Map<string, ProducerMark>();
+  readonly #producers = new Map<string, KnownProducer>();
 
   constructor(limits: LogLimits) {
     this.#limits = limits;
@@ -222,8 +226,10 @@ export class MemoryLog {
   }
 
   #remember({ id, epoch, seq }: Producer, tail: Position): void {
+    // A copy, made once: the id may be a part of a text that it would keep alive.
+    const own = this.#producers.get(id)?.id ?? structuredClone(id);
     this.#producers.delete(id);
-    this.#producers.set(id, { epoch, seq, tail });
+    this.#producers.set(own, { id: own, epoch, seq, tail });
     if (this.#producers.size <= this.#limits.maxProducers) return;
     for (const oldest of this.#producers.keys()) return void this.#producers.delete(oldest);
   }
