@@ -62,7 +62,7 @@ export function resolveAppend(
       { option: "producer" },
     );
   }
-  if (producer !== undefined && isRepeated(producer, last)) return { answer: { tail: last.tail, duplicate: true } };
+  if (producer !== undefined && isRepeated(producer, last, closed)) return { answer: { tail: last.tail, duplicate: true } };
   if (closed && events.length > 0) {
     throw new SluiceError("closed", "Cannot append: the channel is closed; drop it to begin anew");
   }
@@ -79,7 +79,11 @@ export function resolveAppend(
 /** In UTF-16 code units. */
 const LONGEST_PRODUCER_ID = 256;
 
-function isRepeated({ id, epoch, seq }: Producer, last: ProducerMark | undefined): last is ProducerMark {
+function isRepeated(
+  { id, epoch, seq }: Producer,
+  last: ProducerMark | undefined,
+  closed: boolean,
+): last is ProducerMark {
   if (last !== undefined && epoch < last.epoch) {
     throw new SluiceError(
       "fenced",
@@ -87,7 +91,8 @@ function isRepeated({ id, epoch, seq }: Producer, last: ProducerMark | undefined
     );
   }
   const expected = last === undefined || epoch > last.epoch ? 0 : last.seq + 1;
-  if (seq > expected) {
+  // Whatever is missing cannot be appended to a closed log either, which may have forgotten its producers by now.
+  if (seq > expected && !closed) {
     throw new SluiceError(
       "sequence",
       `Cannot append: producer ${show(id)} should send seq ${expected}, this is ${seq}; an append is missing`,

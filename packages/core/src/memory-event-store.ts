@@ -15,7 +15,8 @@ import { resolveAppend } from "./append.ts";
 import { MemoryLog, readEmpty } from "./memory-log.ts";
 import { logRules, resolveLogLimits } from "./retention.ts";
 import type { LogLimits, LogOptions } from "./retention.ts";
-import { startTimer } from "./timer.ts";
+import { nextTurn, startTimer } from "./timer.ts";
+import { isTurnOver } from "./turns.ts";
 
 /** Options of {@link memoryStore}. */
 export interface MemoryStoreOptions extends LogOptions {
@@ -139,7 +140,10 @@ class MemoryStore implements EventStore {
   }
 
   #add(channel: string, log: MemoryLog): void {
-    if (this.#logs.size >= this.#maxChannels) this.#sweep();
+    if (this.#logs.size >= this.#maxChannels) {
+      const now = performance.now();
+      for (const each of this.#logs) this.#look(...each, now);
+    }
     if (this.#logs.size >= this.#maxChannels) {
       throw new SluiceError(
         "too-large",
@@ -154,35 +158,40 @@ class MemoryStore implements EventStore {
   /** One timer for all channels, none while there are no channels or nothing can expire. */
   #sweepLater(): void {
     if (this.#stopSweeping !== undefined || this.#sweepEvery === Infinity) return;
-    this.#stopSweeping = startTimer(this.#sweepEvery, () => {
-      this.#stopSweeping = undefined;
-      this.#sweep();
-      if (this.#logs.size > 0) this.#sweepLater();
-    });
+    this.#stopSweeping = startTimer(this.#sweepEvery, () => this.#sweepOn(this.#logs.entries()));
   }
 
-  #sweep(): void {
+  /** Looks at all channels, in as many turns of the event loop as that takes. */
+  #sweepOn(logs: Iterator<[channel: string, log: MemoryLog]>): void {
     const now = performance.now();
-    for (const [channel, log] of this.#logs) {
-      log.trim(now);
-      if (now - log.usedAt >= this.#maxIdle && !this.#watchers.has(channel)) this.#expire(channel, log);
+    for (let looked = 1; ; looked++) {
+      const { done, value } = logs.next();
+      if (done === true) break;
+      this.#look(...value, now);
+      if (looked % 64 === 0 && isTurnOver()) return nextTurn(() => this.#sweepOn(logs));
     }
+    this.#stopSweeping = undefined;
+    if (this.#logs.size > 0) this.#sweepLater();
+  }
+
+  #look(channel: string, log: MemoryLog, now: number): void {
+    log.trim(now);
+    if (now - log.usedAt >= this.#maxIdle && !this.#watchers.has(channel)) this.#expire(channel, log);
   }
 
   #expire(channel: string, { tail, closed }: MemoryLog): void {
     this.#logs.delete(channel);
     if (!closed) return;
-    // A copy: the name may be a part of a text that it would keep alive.
-    this.#ends.set(structuredClone(channel), tail);
+    // Copies: a name may be a part of a text that it would keep alive, and a position is put together from parts.
+    this.#ends.set(structuredClone(channel), structuredClone(tail));
     if (this.#ends.size <= this.#limits.maxClosed) return;
     for (const oldest of this.#ends.keys()) return void this.#ends.delete(oldest);
   }
 
-  /** Its producers are forgotten, so that nobody can tell whether this is a repetition. */
   #appendToEnded(channel: string, events: readonly NewEvent[], options: AppendOptions): Appended {
     const { maxBytes } = this.#limits;
     const state = { tail: this.#ends.get(channel) as Position, closed: true, producer: undefined, maxBytes };
-    return resolveAppend(events, { ...options, producer: undefined }, state).answer as Appended;
+    return resolveAppend(events, options, state).answer as Appended;
   }
 
   /** A microtask later, so that an append is never inside its readers' code; a bell that throws silences no other. */

@@ -65,12 +65,10 @@ export class Log {
   }
 
   append(events: readonly NewEvent[], options: AppendOptions): Outcome {
-    const { close = false } = options;
-    // What has ended knows its producers no more: nobody can tell whether this is a repetition.
-    const producer = this.#row.has_ended ? undefined : options.producer;
+    const { producer, close = false } = options;
     const from = this.tail;
     const last = producer && this.#producer(producer.id);
-    const { answer, entries } = resolveAppend(events, { ...options, producer }, {
+    const { answer, entries } = resolveAppend(events, options, {
       tail: from,
       closed: this.#row.closed === 1,
       producer: last,
@@ -247,8 +245,6 @@ type LogRow = {
   turn: number;
   closed: number;
   used_at: number;
-  /** It has expired after it was closed: it is not in the table. */
-  readonly has_ended?: true;
 };
 
 interface EndedRow {
@@ -281,9 +277,9 @@ function newRow(channel: string): LogRow {
   };
 }
 
-/** All events up to the tail are gone. */
+/** Of a channel that has expired after it was closed: all events up to the tail are gone. */
 function endedRow(channel: string, tail: Position): LogRow {
-  const row = { ...newRow(channel), closed: 1, has_ended: true } as const;
+  const row = { ...newRow(channel), closed: 1 };
   const end = parseEventId(tail);
   if (end === undefined) return row;
   const { epoch, seq, tag } = end;
