@@ -23,6 +23,7 @@ export interface Options {
   readonly retention?: Retention | undefined;
   readonly maxIdle?: number | undefined;
   readonly maxProducers?: number | undefined;
+  readonly maxClosed?: number | undefined;
 }
 
 /** The store in a Durable Object, as `workers/store.ts` serves it: an object for each world. */

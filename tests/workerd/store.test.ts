@@ -64,6 +64,21 @@ describe.runIf(canRunWorkerd())("durableObjectStore in workerd", () => {
     await store.close();
   });
 
+  test("of closed channels that have expired the newest maxClosed are remembered, and no others", async () => {
+    const store = nodeOf("closed", { maxIdle: 1, maxClosed: 20 });
+    const channels = Array.from({ length: 25 }, (_, i) => `c${i}`);
+    const tails: string[] = [];
+    for (const channel of channels) {
+      tails.push((await store.append(channel, [{ data: "x" }], { close: true })).tail);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      // It expires when it is asked for.
+      expect((await store.read(channel, "start")).closed).toBe(true);
+    }
+    expect(await store.tails(channels)).toEqual(tails.map((tail, i) => (i < 5 ? "origin" : tail)));
+    expect((await store.read("c0", tails[0] as string)).gap).toBe("reset");
+    await store.close();
+  });
+
   test("a channel that is watched does not expire", async () => {
     const store = nodeOf("watched", { maxIdle: 300 });
     await Promise.all(["watched", "left"].map((channel) => store.append(channel, [{ data: "1" }])));

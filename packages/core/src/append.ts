@@ -32,7 +32,7 @@ export type ResolvedAppend =
 
 /**
  * Decides what becomes of an append: the one function behind every store's. In this order: a producer's repetition is
- * answered as the first was; a closed log takes no event; the tail has to be `ifTail`; an append that has no event, and
+ * answered as the first was, and its id is at most 256 characters; a closed log takes no event; the tail has to be `ifTail`; an append that has no event, and
  * closes nothing, changes nothing; each event has to be one that retention can keep. Lone surrogates become U+FFFD, as they
  * will be on the wire and in every engine.
  *
@@ -55,7 +55,14 @@ export function resolveAppend(
   { producer, ifTail, close = false }: AppendOptions,
   { tail, closed, producer: last, maxBytes }: AppendState,
 ): ResolvedAppend {
-  if (producer !== undefined && isRepeated(producer, last)) return { answer: { tail: last.tail, duplicate: true } };
+  if (producer !== undefined && producer.id.length > LONGEST_PRODUCER_ID) {
+    throw new SluiceError(
+      "too-large",
+      `Cannot append: the producer's id has ${producer.id.length} characters, and each channel keeps it; make it at most ${LONGEST_PRODUCER_ID}`,
+      { option: "producer" },
+    );
+  }
+  if (producer !== undefined && isRepeated(producer, last, closed)) return { answer: { tail: last.tail, duplicate: true } };
   if (closed && events.length > 0) {
     throw new SluiceError("closed", "Cannot append: the channel is closed; drop it to begin anew");
   }
@@ -69,7 +76,14 @@ export function resolveAppend(
   return { entries: events.map((event) => entryOf(event, maxBytes)) };
 }
 
-function isRepeated({ id, epoch, seq }: Producer, last: ProducerMark | undefined): last is ProducerMark {
+/** In UTF-16 code units. */
+const LONGEST_PRODUCER_ID = 256;
+
+function isRepeated(
+  { id, epoch, seq }: Producer,
+  last: ProducerMark | undefined,
+  closed: boolean,
+): last is ProducerMark {
   if (last !== undefined && epoch < last.epoch) {
     throw new SluiceError(
       "fenced",
@@ -77,7 +91,8 @@ function isRepeated({ id, epoch, seq }: Producer, last: ProducerMark | undefined
     );
   }
   const expected = last === undefined || epoch > last.epoch ? 0 : last.seq + 1;
-  if (seq > expected) {
+  // Whatever is missing cannot be appended to a closed log either, which may have forgotten its producers by now.
+  if (seq > expected && !closed) {
     throw new SluiceError(
       "sequence",
       `Cannot append: producer ${show(id)} should send seq ${expected}, this is ${seq}; an append is missing`,
@@ -95,10 +110,8 @@ function entryOf({ event, data, key }: NewEvent, maxBytes: number): LogEntry {
       { option: "maxBytes" },
     );
   }
-  return {
-    ...(event !== undefined && { event: event.toWellFormed() }),
-    data: data.toWellFormed(),
-    ...(key !== undefined && { key: key.toWellFormed() }),
-    bytes,
-  };
+  const entry: { -readonly [Field in keyof LogEntry]: LogEntry[Field] } = { data: data.toWellFormed(), bytes };
+  if (event !== undefined) entry.event = event.toWellFormed();
+  if (key !== undefined) entry.key = key.toWellFormed();
+  return entry;
 }

@@ -49,6 +49,7 @@ export interface Slice {
 
 /** Makes a retried append take effect once. An idempotency key K is `{ id: K, epoch: 0, seq: 0 }`. */
 export interface Producer {
+  /** At most 256 UTF-16 code units. */
   readonly id: string;
   /** Raised by a producer that takes over from its former self: appends of lower epochs are `fenced`. */
   readonly epoch: number;
@@ -90,6 +91,8 @@ export interface ReadOptions {
  * - What a cursor means MUST be decided by {@link resolveCursor}, and what becomes of an append by {@link resolveAppend},
  *   or as they decide it, where an engine runs code of its own.
  * - Retention MUST remove the oldest events first, and MUST keep the tag of the last one that it removed.
+ * - A log that was closed MUST stay closed when its events expire: its tail, and that it was closed, are kept for up to
+ *   `maxClosed` channels, and a read of it finds no events, and the end. `drop` forgets that too.
  * - Nothing MUST depend on the doorbell: it may be late, doubled, spurious or silent.
  * - A store MUST NOT hold replay logic, a set of seen ids, or a buffer for each reader.
  * - Errors are `SluiceError`s with one of the codes `closed`, `fenced`, `sequence`, `conflict`, `too-large` and
@@ -107,7 +110,7 @@ export interface EventStore {
    * appended from then on rings. The hint, where there is one, is what a read from its `from` would have found.
    */
   watch(channel: string, ring: (hint?: Slice) => void, signal: AbortSignal): Promise<void>;
-  /** Forgets the channel; the next append begins a new epoch. */
+  /** Forgets the channel, and that it was closed; the next append begins a new epoch. */
   drop(channel: string): Promise<void>;
   /** Lets go of what the store holds; later calls are `unavailable`. */
   close(): Promise<void>;

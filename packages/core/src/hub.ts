@@ -1,5 +1,6 @@
 import { LogChannel, LogGroup } from "./channel.ts";
 import type { Channel, ChannelContext, ChannelGroup } from "./channel.ts";
+import { checkedStore } from "./checked-store.ts";
 import { Crowd } from "./crowd.ts";
 import { aDuration, aFunction, anObject, aSize, checkOptions } from "./check-options.ts";
 import type { Rule } from "./check-options.ts";
@@ -193,7 +194,7 @@ class StoreHub implements Hub {
   #stopPolling: (() => void) | undefined = undefined;
 
   constructor(options: HubOptions) {
-    const store = options.store ?? memoryStore();
+    const store = checkedStore(options.store ?? memoryStore(), (error) => this.#onError(error));
     this.#onError = guarded(options.onError ?? ((error) => console.error("Sluice: a store failed:", error)));
     this.#store = store;
     this.#ownsStore = options.store === undefined;

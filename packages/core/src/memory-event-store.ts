@@ -11,16 +11,21 @@ import type {
   ReadOptions,
   Slice,
 } from "./event-store.ts";
-import { MemoryLog } from "./memory-log.ts";
+import { resolveAppend } from "./append.ts";
+import { MemoryLog, readEmpty } from "./memory-log.ts";
 import { logRules, resolveLogLimits } from "./retention.ts";
 import type { LogLimits, LogOptions } from "./retention.ts";
-import { startTimer } from "./timer.ts";
+import { nextTurn, startTimer } from "./timer.ts";
+import { isTurnOver } from "./turns.ts";
 
 /** Options of {@link memoryStore}. */
 export interface MemoryStoreOptions extends LogOptions {
   /** The most channels; an append to one more fails with `too-large`. Default 10,000. */
   readonly maxChannels?: number | undefined;
-  /** A channel that nobody has appended to or watched for so many ms is dropped; `false` for never. Default an hour. */
+  /**
+   * A channel that nobody has appended to or watched for so many ms is dropped; `false` for never. Default an hour. One
+   * that was closed loses its events, and is remembered as closed: see `maxClosed`.
+   */
   readonly maxIdle?: number | false | undefined;
 }
 
@@ -62,6 +67,8 @@ class MemoryStore implements EventStore {
   readonly #maxIdle: number;
   readonly #sweepEvery: number;
   readonly #logs = new Map<string, MemoryLog>();
+  /** Where each closed channel that has expired ended, in the order of their expiry: all that is left of it. */
+  readonly #ends = new Map<string, Position>();
   readonly #watchers = new Map<string, Set<(hint?: Slice) => void>>();
   #stopSweeping: (() => void) | undefined = undefined;
   #closed = false;
@@ -77,11 +84,12 @@ class MemoryStore implements EventStore {
   async append(channel: string, events: readonly NewEvent[], options: AppendOptions = {}): Promise<Appended> {
     this.#assertOpen();
     const known = this.#logs.get(channel);
+    if (known === undefined && this.#ends.has(channel)) return this.#appendToEnded(channel, events, options);
     const log = known ?? new MemoryLog(this.#limits);
-    const { tail, duplicate, slice } = log.append(events, options);
-    if (slice !== undefined) {
+    const { tail, duplicate, hasChanged, hint } = log.append(events, options, this.#watchers.has(channel));
+    if (hasChanged) {
       if (known === undefined) this.#add(channel, log);
-      this.#ring(channel, slice);
+      if (hint !== undefined) this.#ring(channel, hint);
     }
     return { tail, duplicate };
   }
@@ -89,12 +97,15 @@ class MemoryStore implements EventStore {
   async read(channel: string, after: Cursor, options: ReadOptions = {}): Promise<Slice> {
     this.#assertOpen();
     options.signal?.throwIfAborted();
-    return (this.#logs.get(channel) ?? new MemoryLog(this.#limits)).read(after, options);
+    const log = this.#logs.get(channel);
+    if (log !== undefined) return log.read(after, options);
+    const end = this.#ends.get(channel);
+    return readEmpty(after, end ?? "origin", end !== undefined);
   }
 
   async tails(channels: readonly string[]): Promise<readonly Position[]> {
     this.#assertOpen();
-    return channels.map((channel) => this.#logs.get(channel)?.tail ?? "origin");
+    return channels.map((channel) => this.#logs.get(channel)?.tail ?? this.#ends.get(channel) ?? "origin");
   }
 
   async watch(channel: string, ring: (hint?: Slice) => void, signal: AbortSignal): Promise<void> {
@@ -116,18 +127,23 @@ class MemoryStore implements EventStore {
 
   async drop(channel: string): Promise<void> {
     this.#assertOpen();
-    this.#drop(channel);
+    const wasThere = this.#logs.delete(channel);
+    if (this.#ends.delete(channel) || wasThere) this.#ring(channel);
   }
 
   async close(): Promise<void> {
     this.#closed = true;
     this.#stopSweeping?.();
     this.#logs.clear();
+    this.#ends.clear();
     this.#watchers.clear();
   }
 
   #add(channel: string, log: MemoryLog): void {
-    if (this.#logs.size >= this.#maxChannels) this.#sweep();
+    if (this.#logs.size >= this.#maxChannels) {
+      const now = performance.now();
+      for (const each of this.#logs) this.#look(...each, now);
+    }
     if (this.#logs.size >= this.#maxChannels) {
       throw new SluiceError(
         "too-large",
@@ -142,23 +158,40 @@ class MemoryStore implements EventStore {
   /** One timer for all channels, none while there are no channels or nothing can expire. */
   #sweepLater(): void {
     if (this.#stopSweeping !== undefined || this.#sweepEvery === Infinity) return;
-    this.#stopSweeping = startTimer(this.#sweepEvery, () => {
-      this.#stopSweeping = undefined;
-      this.#sweep();
-      if (this.#logs.size > 0) this.#sweepLater();
-    });
+    this.#stopSweeping = startTimer(this.#sweepEvery, () => this.#sweepOn(this.#logs.entries()));
   }
 
-  #sweep(): void {
+  /** Looks at all channels, in as many turns of the event loop as that takes. */
+  #sweepOn(logs: Iterator<[channel: string, log: MemoryLog]>): void {
     const now = performance.now();
-    for (const [channel, log] of this.#logs) {
-      log.trim(now);
-      if (now - log.usedAt >= this.#maxIdle && !this.#watchers.has(channel)) this.#drop(channel);
+    for (let looked = 1; ; looked++) {
+      const { done, value } = logs.next();
+      if (done === true) break;
+      this.#look(...value, now);
+      if (looked % 64 === 0 && isTurnOver()) return nextTurn(() => this.#sweepOn(logs));
     }
+    this.#stopSweeping = undefined;
+    if (this.#logs.size > 0) this.#sweepLater();
   }
 
-  #drop(channel: string): void {
-    if (this.#logs.delete(channel)) this.#ring(channel);
+  #look(channel: string, log: MemoryLog, now: number): void {
+    log.trim(now);
+    if (now - log.usedAt >= this.#maxIdle && !this.#watchers.has(channel)) this.#expire(channel, log);
+  }
+
+  #expire(channel: string, { tail, closed }: MemoryLog): void {
+    this.#logs.delete(channel);
+    if (!closed) return;
+    // Copies: a name may be a part of a text that it would keep alive, and a position is put together from parts.
+    this.#ends.set(structuredClone(channel), structuredClone(tail));
+    if (this.#ends.size <= this.#limits.maxClosed) return;
+    for (const oldest of this.#ends.keys()) return void this.#ends.delete(oldest);
+  }
+
+  #appendToEnded(channel: string, events: readonly NewEvent[], options: AppendOptions): Appended {
+    const { maxBytes } = this.#limits;
+    const state = { tail: this.#ends.get(channel) as Position, closed: true, producer: undefined, maxBytes };
+    return resolveAppend(events, options, state).answer as Appended;
   }
 
   /** A microtask later, so that an append is never inside its readers' code; a bell that throws silences no other. */

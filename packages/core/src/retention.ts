@@ -16,19 +16,29 @@ export interface LogOptions {
   readonly retention?: Retention | undefined;
   /** The most producers that each channel remembers; the one that was silent the longest is forgotten. Default 1,000. */
   readonly maxProducers?: number | undefined;
+  /**
+   * The most channels of which nothing but that they were closed, and where they ended, is remembered after they have
+   * expired; the one that expired first is forgotten. Default 100,000.
+   */
+  readonly maxClosed?: number | undefined;
 }
 
-/** What each log keeps, with every default filled in. */
+/** What a store keeps, with every default filled in. */
 export interface LogLimits {
   readonly maxEvents: number;
   readonly maxBytes: number;
   /** In ms; Infinity for no limit. */
   readonly maxAge: number;
   readonly maxProducers: number;
+  readonly maxClosed: number;
 }
 
 /** For the rules of a store's own options. */
-export const logRules: Readonly<Record<keyof LogOptions, Rule>> = { retention: anObject, maxProducers: aSize };
+export const logRules: Readonly<Record<keyof LogOptions, Rule>> = {
+  retention: anObject,
+  maxProducers: aSize,
+  maxClosed: aSize,
+};
 
 const retentionRules: Readonly<Record<keyof Retention, Rule>> = {
   maxEvents: aSize,
@@ -50,12 +60,13 @@ const retentionRules: Readonly<Record<keyof Retention, Rule>> = {
  * console.assert(maxEvents === 50 && maxAge === Infinity);
  * ```
  */
-export function resolveLogLimits(action: string, { retention = {}, maxProducers }: LogOptions): LogLimits {
+export function resolveLogLimits(action: string, { retention = {}, maxProducers, maxClosed }: LogOptions): LogLimits {
   checkOptions(action, retention, retentionRules);
   return {
     maxEvents: retention.maxEvents ?? 1000,
     maxBytes: retention.maxBytes ?? 8 * 1024 * 1024,
     maxAge: retention.maxAge || Infinity,
     maxProducers: maxProducers ?? 1000,
+    maxClosed: maxClosed ?? 100_000,
   };
 }

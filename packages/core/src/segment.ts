@@ -1,4 +1,5 @@
 import { joinBytes } from "./bytes.ts";
+import { checkStoredEvent } from "./checked-store.ts";
 import { encodeFields } from "./encode.ts";
 import { parseEventId } from "./cursor.ts";
 import { checkFields, END_ID, refuseReserved } from "./event.ts";
@@ -50,8 +51,10 @@ export function segmentsOf(channel: string, slice: Slice, onError: (error: unkno
   const segments: Segment[] = [];
   let position = slice.from;
   if (slice.gap !== undefined) segments.push(gapSegment(channel, slice.gap, slice.from));
-  for (const { id, event, data, key, at } of slice.events) {
+  for (const stored of slice.events) {
+    const { id, event, data, key, at } = stored;
     try {
+      checkStoredEvent(stored);
       refuseReserved("event", event);
       const optional = { ...(event !== undefined && { event }), ...(key !== undefined && { key }) };
       segments.push(eventSegment({ type: "event", id, channel, ...optional, data, at }));

@@ -12,6 +12,9 @@ interface Block {
 const FIRST_BLOCK = 512;
 const LARGEST_BLOCK = 64 * 1024;
 
+/** In UTF-16 code units: up to here a loop over ASCII is faster than a call of the encoder, which needs a view for each. */
+const SHORT = 128;
+
 /** How many blocks wait to be used again, at the most: as many as are in use, and as publishing a large array takes at once. */
 const MAX_SPARES = 16;
 
@@ -32,6 +35,7 @@ export class TextLog {
 
   /** @param text well-formed */
   push(text: string): void {
+    if (text.length <= SHORT && this.#pushAscii(text)) return;
     for (let rest = text; rest !== "";) {
       const block = this.#blocks.at(-1) ?? this.#extend();
       const { read, written } = utf8.encodeInto(rest, block.bytes.subarray(block.used));
@@ -57,11 +61,28 @@ export class TextLog {
 
   /** Lets go of all that lies before a byte; of every block, where that is the end. */
   trim(from: number): void {
+    const second = this.#blocks[1];
+    if (from < this.#end && (second === undefined || from < second.start)) return;
     const count = from === this.#end ? this.#blocks.length : this.#blockOf(from);
-    if (count === 0) return;
     const gone = this.#blocks.splice(0, count).map(({ bytes }) => bytes);
     this.#spares.push(...gone.filter(({ length }) => length === LARGEST_BLOCK));
     this.#spares.length = Math.min(this.#spares.length, MAX_SPARES, this.#blocks.length);
+  }
+
+  /** @returns whether it fits, and is nothing but ASCII */
+  #pushAscii(text: string): boolean {
+    const block = this.#blocks.at(-1) ?? this.#extend();
+    const { bytes, used } = block;
+    const { length } = text;
+    if (used + length > bytes.length) return false;
+    for (let i = 0; i < length; i++) {
+      const code = text.charCodeAt(i);
+      if (code > 127) return false;
+      bytes[used + i] = code;
+    }
+    block.used += length;
+    this.#end += length;
+    return true;
   }
 
   /** The index of the block that a byte is in. */

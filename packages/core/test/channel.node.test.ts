@@ -675,6 +675,6 @@ test("a hint that cannot be read adds nothing, and what it was about is read", a
   const datas: unknown[] = [];
   for (let i = 0; i < 3; i++) datas.push(((await reader.next()).value as { data: string }).data);
   expect(datas).toEqual(["one", "two", "three"]);
-  expect(errors[0]).toBeInstanceOf(TypeError);
+  expect(errors[0]).toMatchObject({ code: "unavailable" });
   await reader.return?.();
 });

@@ -99,7 +99,7 @@ class DurableObjectStore implements EventStore {
     this.#transact(() => this.#log(channel).touch()).catch(() => {});
   }
 
-  /** The log, unless it has expired: then a new one, which is not stored before it is appended to. */
+  /** The log, unless it has expired: then a new one, which is not stored before it is appended to, or the end of a closed one. */
   #log(channel: string): Log {
     const log = Log.of(this.#storage.sql, channel, this.#limits);
     if (this.#maxIdle === Infinity) return log;
@@ -108,7 +108,7 @@ class DurableObjectStore implements EventStore {
       // Being watched is noted now and then, for an object that is evicted does not say when its watchers left.
       if (idle > this.#maxIdle / 4) log.touch();
     } else if (idle > this.#maxIdle) {
-      log.drop();
+      log.expire();
       return Log.of(this.#storage.sql, channel, this.#limits);
     }
     return log;

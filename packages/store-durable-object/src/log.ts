@@ -1,4 +1,4 @@
-import { positionOf, randomEpoch, randomTag, resolveAppend, resolveCursor } from "@sluice/core";
+import { parseEventId, positionOf, randomEpoch, randomTag, resolveAppend, resolveCursor } from "@sluice/core";
 import type {
   Appended,
   AppendOptions,
@@ -46,7 +46,9 @@ export class Log {
   /** The log of a channel, stored or not yet. */
   static of(sql: SqlStorage, channel: string, limits: LogLimits): Log {
     const [row] = rows<LogRow>(sql, "SELECT * FROM sluice_logs WHERE channel = ?", [channel]);
-    return new Log(sql, limits, row ?? newRow(channel));
+    if (row !== undefined) return new Log(sql, limits, row);
+    const [ended] = rows<EndedRow>(sql, "SELECT tail FROM sluice_closed WHERE channel = ?", [channel]);
+    return new Log(sql, limits, ended === undefined ? newRow(channel) : endedRow(channel, ended.tail));
   }
 
   get tail(): Position {
@@ -104,10 +106,22 @@ export class Log {
     };
   }
 
+  /** Of a channel that was closed it is remembered, and where it ended. */
+  expire(): void {
+    const { channel, closed } = this.#row;
+    this.drop();
+    if (closed === 0) return;
+    this.#exec("INSERT INTO sluice_closed (channel, tail) VALUES (?, ?)", [channel, this.tail]);
+    this.#exec("DELETE FROM sluice_closed WHERE turn <= (SELECT MAX(turn) FROM sluice_closed) - ?", [
+      this.#limits.maxClosed,
+    ]);
+  }
+
   drop(): void {
     this.#exec("DELETE FROM sluice_events WHERE epoch = ?", [this.#row.epoch]);
     this.#exec("DELETE FROM sluice_producers WHERE epoch = ?", [this.#row.epoch]);
     this.#exec("DELETE FROM sluice_logs WHERE channel = ?", [this.#row.channel]);
+    this.#exec("DELETE FROM sluice_closed WHERE channel = ?", [this.#row.channel]);
   }
 
   get #tail(): LogMark {
@@ -233,6 +247,10 @@ type LogRow = {
   used_at: number;
 };
 
+interface EndedRow {
+  readonly tail: Position;
+}
+
 interface EventRow {
   readonly seq: number;
   readonly tag: string;
@@ -257,6 +275,15 @@ function newRow(channel: string): LogRow {
     closed: 0,
     used_at: now(),
   };
+}
+
+/** Of a channel that has expired after it was closed: all events up to the tail are gone. */
+function endedRow(channel: string, tail: Position): LogRow {
+  const row = { ...newRow(channel), closed: 1 };
+  const end = parseEventId(tail);
+  if (end === undefined) return row;
+  const { epoch, seq, tag } = end;
+  return { ...row, epoch, tail_seq: seq, tail_tag: tag, trimmed_seq: seq, trimmed_tag: tag };
 }
 
 /** The rows of a statement, whose columns are those of the schema in storage.ts. */

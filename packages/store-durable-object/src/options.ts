@@ -8,7 +8,8 @@ export interface DurableObjectStoreOptions extends LogOptions {
   readonly storage: Storage;
   /**
    * A channel that nobody has appended to or watched for so many ms is dropped, when it is next asked for: the store
-   * sets no timer, so that its object can sleep. `false`, the default, for never.
+   * sets no timer, so that its object can sleep. `false`, the default, for never. One that was closed loses its events, and
+   * is remembered as closed: see `maxClosed`.
    */
   readonly maxIdle?: number | false | undefined;
 }

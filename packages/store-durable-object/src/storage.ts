@@ -20,7 +20,8 @@ export interface Storage {
 
 // An epoch is drawn anew for each incarnation of a channel, so it names the log: to drop a log is to delete an epoch's
 // rows. Sizes come before the data, so that summing them up does not read what overflows a page. WITHOUT ROWID, since
-// each index is another row written, and rows written are what the platform charges for.
+// each index is another row written, and rows written are what the platform charges for. Of a closed channel that has
+// expired, one row of sluice_closed is left, numbered in the order of expiry.
 const schema = `
 CREATE TABLE IF NOT EXISTS sluice_logs (
   channel TEXT PRIMARY KEY,
@@ -55,6 +56,11 @@ CREATE TABLE IF NOT EXISTS sluice_producers (
   tail TEXT NOT NULL,
   PRIMARY KEY (epoch, id)
 ) WITHOUT ROWID, STRICT;
+CREATE TABLE IF NOT EXISTS sluice_closed (
+  turn INTEGER PRIMARY KEY,
+  channel TEXT NOT NULL UNIQUE,
+  tail TEXT NOT NULL
+) STRICT;
 `;
 
 /**

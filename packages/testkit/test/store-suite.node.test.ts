@@ -12,6 +12,7 @@ interface Data {
     string,
     { kept: object[]; trimmed: object; tail: object; readonly producers: Map<string, unknown> }
   >;
+  readonly ended: Map<string, object>;
 }
 interface Guide {
   readonly ArrayData: new () => Data;
@@ -41,7 +42,10 @@ describe("the guide's store, on a backend that is killed, wiped and rolled back"
     faults: {
       kill: async (world) => void (worldOf(world).isUp = false),
       restart: async (world) => void (worldOf(world).isUp = true),
-      wipe: async (world) => worldOf(world).data.logs.clear(),
+      wipe: async (world) => {
+        worldOf(world).data.logs.clear();
+        worldOf(world).data.ended.clear();
+      },
       loseTail: async (world, channel, count) => {
         const log = worldOf(world).data.logs.get(channel)!;
         log.kept.splice(-count);

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { formatEventId, parseEventId } from "@sluice/core";
 import type { Cursor, EventStore, NewEvent, Position } from "@sluice/core";
 import * as fc from "fast-check";
-import { failure } from "./bench.ts";
-import type { MakeStore } from "./bench.ts";
+import { failure, sleep } from "./bench.ts";
+import type { MakeOptions, MakeStore } from "./bench.ts";
 import { without } from "./without.ts";
 
 /** A cursor as a command names it: by what has been appended before. */
@@ -27,7 +27,8 @@ type Command =
     }
   | { readonly read: Place; readonly limit: number }
   | { readonly tails: true }
-  | { readonly drop: true };
+  | { readonly drop: true }
+  | { readonly expire: true };
 
 interface Step {
   readonly on: "a" | "b";
@@ -42,30 +43,45 @@ export interface ModelOptions {
 }
 
 const KEPT = 5;
+/** In ms: a list of commands that takes longer between two appends proves nothing. */
+const MAX_IDLE = 150;
 
 /**
  * Runs random commands on two nodes of a store, and on an array that knows the contract; what they answer must be the
  * same. On a difference, the shortest list of commands that still shows it is in the error.
  */
 export async function checkModel({ make, runs = 100 }: ModelOptions): Promise<void> {
-  for (const maxEvents of [undefined, KEPT]) {
-    const options = {
-      world: `m${Math.floor(Math.random() * 2 ** 40).toString(36)}`,
-      retention: maxEvents ? { maxEvents } : undefined,
-    };
-    const nodes = { a: await make(options), b: await make(options) };
-    let channels = 0;
-    try {
-      await fc.assert(
-        fc.asyncProperty(steps, async (list) => {
-          const model = new Model(nodes, `c${channels++}`, maxEvents);
-          for (const step of list) await model.take(step);
-        }),
-        { numRuns: Math.ceil(runs / 2) },
-      );
-    } finally {
-      await Promise.all([nodes.a.close(), nodes.b.close()]);
+  const each = Math.ceil(runs / 2);
+  await check(make, {}, steps, each);
+  await check(make, { retention: { maxEvents: KEPT } }, steps, each);
+  // To expire takes its time.
+  await check(make, { maxIdle: MAX_IDLE }, expiring, Math.ceil(runs / 20));
+}
+
+async function check(
+  make: MakeStore,
+  limits: Omit<MakeOptions, "world">,
+  lists: fc.Arbitrary<readonly Step[]>,
+  numRuns: number,
+): Promise<void> {
+  const options = { ...limits, world: `m${Math.floor(Math.random() * 2 ** 40).toString(36)}` };
+  const nodes = { a: await make(options), b: await make(options) };
+  let channels = 0;
+  const property = fc.asyncProperty(lists, async (list) => {
+    const model = new Model(nodes, `c${channels++}`, limits);
+    for (const step of list) {
+      try {
+        await model.take(step);
+      } catch (error) {
+        if (!model.isTooLate) throw error;
+      }
+      if (model.isTooLate) return;
     }
+  });
+  try {
+    await fc.assert(property, { numRuns });
+  } finally {
+    await Promise.all([nodes.a.close(), nodes.b.close()]);
   }
 }
 
@@ -97,9 +113,18 @@ const command: fc.Arbitrary<Command> = fc.oneof(
   { weight: 1, arbitrary: fc.constant<Command>({ drop: true }) },
   { weight: 1, arbitrary: fc.record({ append: fc.array(newEvent, { maxLength: 2 }), close: fc.constant<true>(true) }) },
 );
-const steps: fc.Arbitrary<Step[]> = fc.array(fc.record({ on: fc.constantFrom<"a" | "b">("a", "b"), command }), {
-  maxLength: 40,
-});
+const onEither = (arbitrary: fc.Arbitrary<Command>): fc.Arbitrary<Step> =>
+  fc.record({ on: fc.constantFrom<"a" | "b">("a", "b"), command: arbitrary });
+const steps: fc.Arbitrary<readonly Step[]> = fc.array(onEither(command), { maxLength: 40 });
+const closing: fc.Arbitrary<Command> = fc.constantFrom<Command>({ append: [], close: true }, { tails: true });
+const expiring: fc.Arbitrary<readonly Step[]> = fc
+  .tuple(
+    fc.array(onEither(command), { maxLength: 6 }),
+    onEither(closing),
+    onEither(fc.constant<Command>({ expire: true })),
+    fc.array(onEither(command), { maxLength: 10 }),
+  )
+  .map((parts) => parts.flat());
 
 interface ModelEvent {
   readonly id: string;
@@ -117,13 +142,24 @@ class Model {
   #removed = 0;
   #closed = false;
   #producers = new Map<string, { readonly epoch: number; readonly seq: number }>();
+  /** It was closed, and has expired since: a store may have forgotten its producers. */
+  #hasEnded = false;
   /** Every id there ever was. */
   readonly #ids: string[] = [];
+  readonly #maxIdle: number;
+  /** When the channel may expire unasked. */
+  #expiresAt = Infinity;
 
-  constructor(nodes: Readonly<Record<"a" | "b", EventStore>>, channel: string, maxEvents: number | undefined) {
+  constructor(nodes: Readonly<Record<"a" | "b", EventStore>>, channel: string, limits: Omit<MakeOptions, "world">) {
     this.#nodes = nodes;
     this.#channel = channel;
-    this.#maxEvents = maxEvents;
+    this.#maxEvents = limits.retention?.maxEvents;
+    this.#maxIdle = limits.maxIdle ?? Infinity;
+  }
+
+  /** The channel may have expired unasked, on a machine that is slow. */
+  get isTooLate(): boolean {
+    return performance.now() >= this.#expiresAt;
   }
 
   async take({ on, command: given }: Step): Promise<void> {
@@ -131,7 +167,8 @@ class Model {
     if ("read" in given) await this.#read(node, given.read, given.limit);
     else if ("append" in given) await this.#append(node, given);
     else if ("tails" in given) assert.deepEqual(await node.tails([this.#channel, "never"]), [this.#tail, "origin"]);
-    else await this.#drop(node);
+    else if ("drop" in given) await this.#drop(node);
+    else await this.#expire(node);
   }
 
   get #tail(): Position {
@@ -139,9 +176,11 @@ class Model {
   }
 
   async #append(node: EventStore, given: Extract<Command, { append: unknown }>): Promise<void> {
-    const { append: events, by: producer, close } = given;
+    const { append: events, close } = given;
+    const producer = this.#hasEnded ? undefined : given.by;
     const ifTail = given.ifTail && this.#cursor(given.ifTail);
     const options = { producer, ifTail, close };
+    const startedAt = performance.now();
     const call = node.append(this.#channel, events, options);
     const expected = this.#verdict(events, options);
     if (expected !== "appended" && expected !== "duplicate" && expected !== "nothing") {
@@ -152,6 +191,7 @@ class Model {
     assert.equal(duplicate, expected === "duplicate");
     if (expected === "duplicate") return;
     if (expected === "appended") {
+      this.#expiresAt = startedAt + this.#maxIdle;
       const before = this.#tail;
       const ids = await this.#idsBehind(before, events);
       this.#log.push(...events.map((item, i) => ({ id: ids[i] as string, event: item })));
@@ -175,7 +215,7 @@ class Model {
       if (last !== undefined && producer.epoch < last.epoch) return "fenced";
       const next = last?.epoch === producer.epoch ? last.seq + 1 : 0;
       if (producer.seq < next) return "duplicate";
-      if (producer.seq > next) return "sequence";
+      if (producer.seq > next && !this.#closed) return "sequence";
     }
     if (this.#closed) return events.length === 0 ? "nothing" : "closed";
     if (ifTail !== undefined && ifTail !== this.#tail) return "conflict";
@@ -203,10 +243,32 @@ class Model {
 
   async #drop(node: EventStore): Promise<void> {
     await node.drop(this.#channel);
+    this.#forget();
+  }
+
+  #forget(): void {
     this.#log = [];
     this.#removed = 0;
     this.#closed = false;
+    this.#hasEnded = false;
     this.#producers = new Map();
+  }
+
+  /** Of a closed channel its end stays, of any other nothing. */
+  async #expire(node: EventStore): Promise<void> {
+    this.#expiresAt = Infinity;
+    const startedAt = performance.now();
+    for (let isThere = this.#log.length > this.#removed; isThere;) {
+      assert.ok(performance.now() - startedAt < 10_000, "an idle channel does not expire");
+      await sleep(MAX_IDLE);
+      isThere = (await node.read(this.#channel, "start")).events.length > 0;
+    }
+    if (this.#closed) {
+      this.#removed = this.#log.length;
+      this.#hasEnded = true;
+    } else {
+      this.#forget();
+    }
   }
 
   async #read(node: EventStore, where: Place, limit: number): Promise<void> {
@@ -234,7 +296,8 @@ class Model {
   async #lookWhatIsRemoved(node: EventStore): Promise<void> {
     const { from } = await node.read(this.#channel, "start", { limit: 1 });
     const removed = from === "origin" ? 0 : 1 + this.#log.findIndex(({ id }) => id === from);
-    const most = this.#maxEvents === undefined ? 0 : Math.max(0, this.#log.length - this.#maxEvents);
+    const kept = this.#hasEnded ? 0 : (this.#maxEvents ?? Infinity);
+    const most = Math.max(0, this.#log.length - kept);
     assert.ok(removed >= this.#removed && removed <= most, `of ${this.#log.length} events ${removed} are removed`);
     this.#removed = removed;
   }

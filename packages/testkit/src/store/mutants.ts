@@ -296,6 +296,24 @@ const faults: Readonly<Record<string, Fault>> = {
   "an idle channel keeps its epoch": ({ store, notes }, { maxIdle }) =>
     maxIdle === undefined ? store : withEpochs(store, (channel, epoch) => noted(notes, channel, epoch)),
 
+  "a closed channel is forgotten when it expires": ({ store }, { maxIdle }) => {
+    const forget = async (channel: string): Promise<void> => {
+      const { from, events, closed } = await store.read(channel, "start");
+      if (maxIdle !== undefined && closed && events.length === 0 && from !== "origin") await store.drop(channel);
+    };
+    return override(store, {
+      append: async (channel, ...call) => forget(channel).then(() => store.append(channel, ...call)),
+      read: async (channel, ...call) => forget(channel).then(() => store.read(channel, ...call)),
+      tails: async (channels) => Promise.all(channels.map(forget)).then(() => store.tails(channels)),
+    });
+  },
+
+  "a closed channel that has expired has lost its end": ({ store }) =>
+    reads(store, (slice) => {
+      const isEnd = slice.closed && slice.events.length === 0 && slice.gap !== undefined;
+      return isEnd ? { ...slice, closed: false } : slice;
+    }),
+
   "the bell rings on when the reader has left": ({ store }) =>
     override(store, { watch: (channel, ring) => store.watch(channel, ring, new AbortController().signal) }),
 

@@ -123,7 +123,7 @@ export const retention: Laws = {
     assert.equal((await a.read("c", "origin")).gap, "truncated");
   },
 
-  "law 19: to expire is to be dropped": async (bench) => {
+  "law 19: to expire is to be dropped, where it was not closed": async (bench) => {
     const { a, b } = await bench.open({ maxIdle: 100 });
     const { tail } = await a.append("c", numbered(3));
     const producer = { id: "p", epoch: 0, seq: 0 };

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
+import { formatEventId } from "@sluice/core";
 import { failure, numbered, readAll, sleep } from "../bench.ts";
+import { epochOf } from "../history.ts";
 import type { Laws } from "./law.ts";
 
 /** What writers can rely on. */
@@ -146,6 +148,44 @@ export const writing: Laws = {
       };
       await Promise.all([look(), close().finally(() => (isOver = true))]);
     }
+  },
+
+  "law 15: a closed channel that has expired is closed still, until it is dropped": async (bench) => {
+    const { a, b } = await bench.open({ maxIdle: 100 });
+    await a.append("empty", [], { close: true });
+    const { tail: early } = await a.append("c", numbered(1));
+    const { tail } = await a.append("c", numbered(2, 1), { close: true });
+    await sleep(100);
+    await bench.until(
+      async () => (await b.read("c", "start")).events.length === 0,
+      "an idle channel still has its events",
+      250,
+    );
+    const end = { from: tail, events: [], next: tail, upToDate: true, closed: true };
+    const beyond = formatEventId({ epoch: epochOf(tail) ?? "", seq: 4, tag: "aaaa" });
+    for (const node of [a, b]) {
+      assert.deepEqual(await node.tails(["c", "empty"]), [tail, "origin"], "the tail of a closed channel has expired");
+      for (const cursor of ["start", "tail", tail]) assert.deepEqual(await node.read("c", cursor), end);
+      for (const cursor of ["origin", early]) {
+        assert.deepEqual(await node.read("c", cursor), { ...end, gap: "truncated" });
+      }
+      assert.deepEqual(await node.read("c", beyond), { ...end, gap: "reset" });
+      assert.deepEqual(await node.read("c", "garbage"), { ...end, gap: "unknown" });
+      assert.deepEqual(await node.read("empty", "origin"), { ...end, from: "origin", next: "origin" });
+      for (const channel of ["c", "empty"]) {
+        assert.equal(await failure(node.append(channel, numbered(1, 9))), "closed");
+        const producer = { id: "p", epoch: 0, seq: 3 };
+        assert.equal(await failure(node.append(channel, numbered(1, 9), { producer, ifTail: "origin" })), "closed");
+      }
+      assert.deepEqual(await node.append("c", [], { close: true }), { tail, duplicate: false });
+    }
+    const { slices } = await bench.history(b, "c", early);
+    assert.deepEqual(slices, [{ ...end, gap: "truncated" }]);
+    await b.drop("c");
+    assert.deepEqual([await a.tails(["c"]), (await a.read("c", tail)).closed], [["origin"], false]);
+    const again = await a.append("c", numbered(5));
+    assert.notEqual(epochOf(again.tail), epochOf(tail), "a closed channel keeps its epoch when it has been dropped");
+    assert.equal((await b.read("c", tail)).gap, "reset");
   },
 
   "law 15: to close wakes the readers": async (bench) => {
