@@ -5,10 +5,11 @@ import { aDuration, aFunction, anObject, aSize, checkOptions } from "./check-opt
 import type { Rule } from "./check-options.ts";
 import type { Start } from "./cursor.ts";
 import { SluiceError } from "./errors.ts";
+import type { SluiceErrorCode } from "./errors.ts";
 import type { EventStore, Position } from "./event-store.ts";
 import { Feed } from "./feed.ts";
 import type { FeedContext } from "./feed.ts";
-import { callGuarded } from "./guard.ts";
+import { callGuarded, startGuarded } from "./guard.ts";
 import { isMarked, mark } from "./kinship.ts";
 import { memoryStore } from "./memory-event-store.ts";
 import type { HubObserver, HubStats } from "./observe.ts";
@@ -16,6 +17,7 @@ import { PublishRate } from "./rate.ts";
 import { Reader } from "./reader.ts";
 import type { ReaderContext, View } from "./reader.ts";
 import { Replays } from "./replays.ts";
+import { defaultSerialize } from "./serialize.ts";
 import { startTimer, within } from "./timer.ts";
 
 /** Options of {@link createHub}. */
@@ -53,7 +55,11 @@ export interface HubOptions {
   readonly observer?: HubObserver | undefined;
   /** Readers whose store fails `"wait"` until it answers again (the default), losing nothing, or `"end"`. */
   readonly whenStoreFails?: "wait" | "end" | undefined;
-  /** Told what the store throws at read loops. Default: `console.error`. */
+  /**
+   * Called with what the store throws at read loops, and with every failure of `publish`, `close` and `position` of a channel
+   * and of `drain` and `close` of the hub, also when nobody waits for them; not with `conflict`, `fenced` and `sequence`,
+   * which are answers to an `ifTail` or a `producer`. Default: `console.error`.
+   */
   readonly onError?: ((error: unknown) => void) | undefined;
 }
 
@@ -150,7 +156,7 @@ const observerRules: Readonly<Record<keyof HubObserver, Rule>> = {
 };
 
 const drainRules: Readonly<Record<"within", Rule>> = {
-  within: { allows: (value) => typeof value === "number" && value >= 0 && value < Infinity, wanted: "a number of ms" },
+  within: { allows: (value) => typeof value === "number" && value >= 0 && value < Infinity, wanted: "a non-negative number of ms" },
 };
 
 /** The connections of a hub; undefined for what is none. */
@@ -194,7 +200,7 @@ class StoreHub implements Hub {
 
   constructor(options: HubOptions) {
     const store = options.store ?? memoryStore();
-    this.#onError = guarded(options.onError ?? ((error) => console.error("Sluice: a store failed:", error)));
+    this.#onError = guarded(options.onError ?? ((error) => console.error("Sluice: a channel or its store failed:", error)));
     this.#store = store;
     this.#ownsStore = options.store === undefined;
     this.#replays = new Replays(store, options.maxReplayReads ?? 8, this.#onError);
@@ -224,8 +230,12 @@ class StoreHub implements Hub {
       },
       open: (channel, start, view) => this.#open(channel, start, view),
       crowd: this.crowd,
-      serialize: options.serialize ?? JSON.stringify,
+      serialize: options.serialize ?? defaultSerialize,
       maxEventBytes: options.maxEventBytes ?? 1_048_576,
+      onFailure: (error) => {
+        const isAnswer = error instanceof SluiceError && ANSWERS.includes(error.code);
+        if (!isAnswer) this.#onError(error);
+      },
     };
   }
 
@@ -237,16 +247,22 @@ class StoreHub implements Hub {
     return new LogGroup(names, this.#channelContext);
   }
 
-  async drain(options: { readonly within?: number | undefined } = {}): Promise<void> {
-    checkOptions("Cannot drain hub", options, drainRules);
-    await this.crowd.drain(options.within ?? 5000);
+  drain(options: { readonly within?: number | undefined } = {}): Promise<void> {
+    return startGuarded(this.#onError, () => {
+      checkOptions("Cannot drain hub", options, drainRules);
+      return this.crowd.drain(options.within ?? 5000);
+    });
   }
 
   stats(): HubStats {
     return this.crowd.stats(this.#live.size);
   }
 
-  async close(): Promise<void> {
+  close(): Promise<void> {
+    return startGuarded(this.#onError, () => this.#close());
+  }
+
+  async #close(): Promise<void> {
     this.#isClosed = true;
     // Who comes now is told to come back, as whoever was there.
     this.crowd.dismiss();
@@ -327,6 +343,9 @@ class StoreHub implements Hub {
     if (this.#live.size > 0 && !this.#isClosed) this.#pollLater();
   }
 }
+
+/** What a publisher has asked to be told, by `ifTail` or `producer`. */
+const ANSWERS: readonly SluiceErrorCode[] = ["conflict", "fenced", "sequence"];
 
 /** Of so many polls, one also looks for channels whose end no doorbell has announced. */
 const CLOSE_POLLS = 6;

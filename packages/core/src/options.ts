@@ -11,6 +11,7 @@ import { crowdOf } from "./hub.ts";
 import type { Hub } from "./hub.ts";
 import { responseHeaders } from "./request.ts";
 import type { ChannelEvent } from "./segment.ts";
+import { defaultSerialize } from "./serialize.ts";
 import { resolveWriterOptions, writerRules } from "./writer.ts";
 import type { WriterOptions, WriterSettings } from "./writer.ts";
 
@@ -163,12 +164,26 @@ export function resolveOptions<Native>(options: EventStreamOptions<Native>): Set
     revalidate: checkRevalidate(options),
     headers:
       typeof headers === "function" ? (connection) => responseHeaders(checkHeaders(headers(connection))) : () => fixed,
-    serialize: options.serialize ?? JSON.stringify,
+    serialize: options.serialize ?? defaultSerialize,
     authorize: options.authorize,
     otherwise: options.otherwise,
     whenDone: options.whenDone ?? "end",
-    onError: options.onError ?? ((error) => console.error("Sluice: a stream failed:", error)),
+    onError: options.onError ?? printError,
   };
+}
+
+function printError(error: unknown, connection: Connection): void {
+  console.error(`Sluice: a stream failed: ${routeOf(connection)}:`, error);
+}
+
+/** Method and path. What a client has put into the query may be a secret. */
+function routeOf(connection: Connection): string {
+  try {
+    const { pathname } = connection.url;
+    return `${connection.method} ${pathname.length > 200 ? `${pathname.slice(0, 200)}…` : pathname}`;
+  } catch {
+    return connection.method;
+  }
 }
 
 const rules: Record<keyof EventStreamOptions, Rule> = {
