@@ -6,10 +6,10 @@ import { isLast, isPosition } from "./cursor.ts";
 import type { Start } from "./cursor.ts";
 import { refuseLarge } from "./encoded-size.ts";
 import { SluiceError, show } from "./errors.ts";
-import { checkFields, notAnEvent, refuseReserved, unknownField } from "./event.ts";
+import { checkFields, notPublishable, refuseReserved, unknownField } from "./event.ts";
 import type { EventId, NewEvent, Position, Producer } from "./event-store.ts";
 import { GroupReader } from "./group-reader.ts";
-import { startGuarded } from "./guard.ts";
+import { ignoreRejection, startGuarded } from "./guard.ts";
 import { isMarked, mark } from "./kinship.ts";
 import type { Reader, Reading, View } from "./reader.ts";
 import type { Batch, ChannelItem } from "./segment.ts";
@@ -42,8 +42,8 @@ export interface Channel {
   /**
    * Appends one event, or several at once: all of them, or none.
    *
-   * A rejection that nobody handles is not reported as unhandled. The hub's `onError` is told of each, except of those that
-   * a `producer` or an `ifTail` asked for: `fenced`, `sequence` and `conflict`.
+   * A rejection that nobody handles is not reported as unhandled: the hub's `onError` is called with it, unless it answers a
+   * `producer` or an `ifTail` (`fenced`, `sequence`, `conflict`).
    *
    * @returns the id of the last one
    * @throws {SluiceError} `invalid-field`, `too-large`, `rate-limited`, `closed`, `fenced`, `sequence`, `conflict` or
@@ -148,7 +148,7 @@ export class LogChannel extends Readable implements Channel {
   }
 
   publish(events: PublishedEvent | readonly PublishedEvent[], options: PublishOptions = {}): Promise<EventId> {
-    return startGuarded(this.#context.onFailure, () => {
+    return startGuarded(this.#context.onFailure, async () => {
       // All are checked before one is stored.
       const checked = toNewEvents(events, this.#context);
       checkOptions("Cannot publish", options, publishRules);
@@ -287,20 +287,25 @@ function toNewEvents(events: PublishedEvent | readonly PublishedEvent[], context
   if (events.length === 0) {
     throw new SluiceError("invalid-field", "Cannot publish: there are no events; publish at least one");
   }
-  // It makes undefined of a hole, which is refused.
-  return Array.from(events as readonly PublishedEvent[], (event) => toNewEvent(event, context));
+  try {
+    // It makes undefined of a hole, which is refused.
+    return Array.from(events as readonly PublishedEvent[], (event) => toNewEvent(event, context));
+  } catch (error) {
+    ignoreRejection(events);
+    throw error;
+  }
 }
 
 const PUBLISH = "Cannot publish";
 const FIELDS = ["event", "data", "key"];
 
 function toNewEvent(published: PublishedEvent, { serialize, maxEventBytes }: ChannelContext): NewEvent {
-  if (typeof published !== "object" || published === null) throw notAnEvent(published, PUBLISH);
+  if (typeof published !== "object" || published === null) throw notPublishable(published);
   const { event, data, key } = published;
-  if (event === undefined && data === undefined && key === undefined) throw notAnEvent(published, PUBLISH);
+  if (event === undefined && data === undefined) throw notPublishable(published);
   for (const field in published) {
     if (field === "event" || field === "data" || field === "key") continue;
-    if (Object.hasOwn(published, field)) throw unknownField(PUBLISH, field, published, FIELDS);
+    if (Object.hasOwn(published, field) || field === "type") throw unknownField(PUBLISH, field, published, FIELDS);
   }
   if (data === undefined) {
     throw new SluiceError("invalid-field", 'Cannot publish: the event has no data; add data, which may be ""', {

@@ -58,8 +58,9 @@ function sizeOf(text: string, perBreak: number, most: number): number {
   for (let at = text.indexOf("\r"); at !== -1 && size <= most; at = text.indexOf("\r", at + 1)) {
     if (text[at + 1] !== "\n") size += perBreak;
   }
-  for (let at = 0; at < text.length && size <= most; ) {
-    const end = at + PIECE < text.length && isHighSurrogate(text.charCodeAt(at + PIECE - 1)) ? at + PIECE - 1 : at + PIECE;
+  for (let at = 0; at < text.length && size <= most;) {
+    const end =
+      at + PIECE < text.length && isHighSurrogate(text.charCodeAt(at + PIECE - 1)) ? at + PIECE - 1 : at + PIECE;
     const { read, written } = utf8.encodeInto(text.slice(at, end), scratch);
     size += written - read;
     at = end;

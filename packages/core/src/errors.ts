@@ -75,9 +75,18 @@ export class SluiceError extends Error {
     return isMarked(value, "sluice.error");
   }
 
-  // On the prototype, and details only where there are any: whatever prints an error prints its own properties.
+  // What prints an error prints its own properties: only details that there are become some.
   static {
-    Object.defineProperty(this.prototype, "name", { value: "SluiceError", configurable: true, writable: true });
+    const inherited = {
+      name: "SluiceError",
+      field: undefined,
+      option: undefined,
+      retryAfter: undefined,
+      reason: undefined,
+    };
+    for (const [key, value] of Object.entries(inherited)) {
+      Object.defineProperty(this.prototype, key, { value, writable: true, configurable: true });
+    }
   }
 
   declare readonly name: "SluiceError";

@@ -60,7 +60,8 @@ export function readFields(event: ServerSentEvent): Fields {
   }
   for (const field in event) {
     if (field === "event" || field === "data" || field === "id" || field === "retry" || field === "comment") continue;
-    if (Object.hasOwn(event, field)) throw unknownField(ENCODE, field, event);
+    // What is inherited is lost as well, where it is the type of a MessageEvent.
+    if (Object.hasOwn(event, field) || field === "type") throw unknownField(ENCODE, field, event);
   }
   return { event: type, data, id, retry, comment };
 }
@@ -84,7 +85,7 @@ export function checkFields(fields: Fields): asserts fields is ValidFields {
     if (id.includes("\0")) throw invalid("id", `contains NUL, so clients would ignore it: ${show(id)}`, "remove it");
   }
   if (retry !== undefined && !(typeof retry === "number" && Number.isSafeInteger(retry) && retry >= 0)) {
-    throw invalid("retry", `is ${show(retry)}`, "give a non-negative safe integer of ms");
+    throw invalid("retry", `is ${show(retry)}`, "make it a non-negative safe integer of ms");
   }
   if (comment !== undefined && typeof comment !== "string") throw wrongType("comment", "a string", comment);
 }
@@ -92,44 +93,38 @@ export function checkFields(fields: Fields): asserts fields is ValidFields {
 const ENCODE = "Cannot encode event";
 
 /** What other libraries and protocols call a field, in small letters. */
-const ALSO_CALLED: Readonly<Record<string, string>> = {
-  type: "event",
-  name: "event",
-  eventname: "event",
-  eventtype: "event",
-  topic: "event",
-  payload: "data",
-  message: "data",
-  body: "data",
-  value: "data",
-  content: "data",
-  text: "data",
-  json: "data",
-  eventid: "id",
-  lasteventid: "id",
-  lastid: "id",
-  reconnectiontime: "retry",
-  reconnect: "retry",
-  retryafter: "retry",
-  retryinterval: "retry",
-  comments: "comment",
-};
+const ALSO_CALLED: ReadonlyMap<string, string> = new Map([
+  ...["type", "name", "eventname", "eventtype", "topic"].map((name) => [name, "event"] as const),
+  ...["payload", "message", "body", "value", "content", "text", "json"].map((name) => [name, "data"] as const),
+  ...["eventid", "lasteventid", "lastid"].map((name) => [name, "id"] as const),
+  ...["reconnectiontime", "reconnect", "retryafter", "retryinterval"].map((name) => [name, "retry"] as const),
+  ["comments", "comment"],
+]);
 
 /** Why a field that exists elsewhere has no place in what is published, and the reverse. */
-const ELSEWHERE: Readonly<Record<string, string>> = {
-  id: "the store makes the ids of a channel's events; leave it out",
-  retry: "the option retry of eventStream tells clients when to reconnect; leave it out",
-  comment: "a channel keeps events, and a comment is not part of one; leave it out",
-  key: "only what is published to a channel has a key; leave it out",
-};
+const ELSEWHERE: ReadonlyMap<string, string> = new Map([
+  ["id", "the store makes the ids of a channel's events; leave it out"],
+  ["retry", "the option retry of eventStream tells clients when to reconnect; leave it out"],
+  ["comment", "a channel keeps events, and a comment is not part of one; leave it out"],
+  ["key", "only what is published to a channel has a key; leave it out"],
+]);
 
 const FIELDS: readonly string[] = ["event", "data", "id", "retry", "comment"];
 
 /** The error for a field that would be lost in silence, with a guess at what was meant. */
-export function unknownField(action: string, field: string, event: object, fields: readonly string[] = FIELDS): SluiceError {
-  return new SluiceError("invalid-field", `${action}: there is no field ${show(field)}; ${hintFor(field, event, fields)}`, {
-    field,
-  });
+export function unknownField(
+  action: string,
+  field: string,
+  event: object,
+  fields: readonly string[] = FIELDS,
+): SluiceError {
+  return new SluiceError(
+    "invalid-field",
+    `${action}: there is no field ${show(field)}; ${hintFor(field, event, fields)}`,
+    {
+      field,
+    },
+  );
 }
 
 function hintFor(field: string, event: object, fields: readonly string[]): string {
@@ -137,30 +132,39 @@ function hintFor(field: string, event: object, fields: readonly string[]): strin
     const how = fields.includes("id") ? "return the channel, or take { event, data, id }" : "take { event, data, key }";
     return `to pass on what channel.read() gives, ${how} of each item whose type is "event"`;
   }
+  if ("lastEventId" in event && "type" in event) return "take { event: type, data, id: lastEventId } of a MessageEvent";
   const plain = field.toLowerCase().replaceAll(/[^a-z]/g, "");
-  const meant = ALSO_CALLED[plain] ?? plain;
+  const meant = ALSO_CALLED.get(plain) ?? plain;
   // What is there already is not what was meant.
-  if (fields.includes(meant) && !(meant in event)) return `did you mean ${meant}?`;
-  return ELSEWHERE[field] ?? `the fields are ${fields.join(", ")}`;
+  if (fields.includes(meant)) return meant in event ? `the fields are ${fields.join(", ")}` : `did you mean ${meant}?`;
+  return ELSEWHERE.get(meant) ?? `the fields are ${fields.join(", ")}`;
 }
 
 /** The error for something that is not an event at all, with a guess at what was meant. */
-export function notAnEvent(value: unknown, action: string = ENCODE): SluiceError {
-  ignoreRejection(value);
-  const remedy = remedyFor(value);
-  const keys = remedy === undefined && typeof value === "object" && value !== null ? Object.keys(value) : undefined;
-  if (keys === undefined) {
-    const problem = `expected an object, got ${show(value)}; ${remedy ?? DID_YOU_MEAN}`;
-    return new SluiceError("invalid-field", `${action}: ${problem}`);
-  }
-  // Fields that are there are undefined, or this would not be asked.
-  const isField = keys.some((key) => FIELDS.includes(key));
-  const got = isPlain(value as object) ? `an object with ${keys.slice(0, 5).join(", ")}` : show(value);
-  const what = keys.length === 0 && isPlain(value as object) ? "an empty object" : `${got}${isField ? ", undefined" : ""}`;
+export function notAnEvent(value: unknown): SluiceError {
   return new SluiceError(
     "invalid-field",
-    `${action}: none of event, data, id, retry and comment is set, got ${what}; ${DID_YOU_MEAN}`,
+    `${ENCODE}: ${describe(value, "none of event, data, id, retry and comment is set")}`,
   );
+}
+
+/** As {@link notAnEvent}, for what is published. */
+export function notPublishable(value: unknown): SluiceError {
+  return new SluiceError("invalid-field", `Cannot publish: ${describe(value, "data is not set")}`, { field: "data" });
+}
+
+function describe(value: unknown, lack: string): string {
+  ignoreRejection(value);
+  const remedy = remedyFor(value);
+  if (remedy !== undefined || typeof value !== "object" || value === null) {
+    return `expected an object, got ${show(value)}; ${remedy ?? DID_YOU_MEAN}`;
+  }
+  if (!isPlain(value)) return `${lack}, got ${show(value)}; ${DID_YOU_MEAN}`;
+  const keys = Object.keys(value);
+  // Fields that are there are undefined, or this would not be asked.
+  const isField = keys.some((key) => FIELDS.includes(key));
+  const got = `an object with ${keys.slice(0, 5).join(", ")}${isField ? ", undefined" : ""}`;
+  return `${lack}, got ${keys.length === 0 ? "an empty object" : got}; ${DID_YOU_MEAN}`;
 }
 
 const DID_YOU_MEAN = "did you mean { data: … }?";

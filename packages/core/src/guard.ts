@@ -13,27 +13,28 @@ export function callGuarded(callback: () => unknown): void {
   }
 }
 
-/** A promise that was refused: nobody will look at how it ends. Nothing is called on it that a subclass has overridden. */
-export function ignoreRejection(value: unknown): void {
+/**
+ * Promises that were refused, also within arrays and objects: nobody will look at how they end, and that must not end the
+ * process.
+ */
+export function ignoreRejection(refused: unknown, depth = 3): void {
   try {
-    if (value instanceof Promise) Promise.prototype.then.call(value, undefined, () => {});
-  } catch {} // a Proxy, which is no promise to await either
+    // Nothing is called that a subclass may have overridden.
+    if (refused instanceof Promise) Promise.prototype.then.call(refused, undefined, () => {});
+    else if (depth > 0 && typeof refused === "object" && refused !== null) {
+      for (const entry of Object.values(refused)) ignoreRejection(entry, depth - 1);
+    }
+  } catch {} // a Proxy, or a getter
 }
 
 /**
  * Starts what a user may not be waiting for: a failure is told to `onError`, and never reported as an unhandled rejection,
  * which would end the process.
+ *
+ * @param start an async function: it does not throw
  */
-export function startGuarded<Result>(
-  onError: (error: unknown) => void,
-  start: () => Promise<Result>,
-): Promise<Result> {
-  let started: Promise<Result>;
-  try {
-    started = start();
-  } catch (error) {
-    started = Promise.reject(error);
-  }
+export function startGuarded<Result>(onError: (error: unknown) => void, start: () => Promise<Result>): Promise<Result> {
+  const started = start();
   started.then(undefined, onError);
   return started;
 }

@@ -57,8 +57,8 @@ export interface HubOptions {
   readonly whenStoreFails?: "wait" | "end" | undefined;
   /**
    * Called with what the store throws at read loops, and with every failure of `publish`, `close` and `position` of a channel
-   * and of `drain` and `close` of the hub, also when nobody waits for them; not with `conflict`, `fenced` and `sequence`,
-   * which are answers to an `ifTail` or a `producer`. Default: `console.error`.
+   * and of `drain` and `close` of the hub, also when nobody waits for them. Not with `conflict`, `fenced` and `sequence`,
+   * which answer an `ifTail` or a `producer`; with `rate-limited` once a second at the most. Default: `console.error`.
    */
   readonly onError?: ((error: unknown) => void) | undefined;
 }
@@ -156,7 +156,10 @@ const observerRules: Readonly<Record<keyof HubObserver, Rule>> = {
 };
 
 const drainRules: Readonly<Record<"within", Rule>> = {
-  within: { allows: (value) => typeof value === "number" && value >= 0 && value < Infinity, wanted: "a non-negative number of ms" },
+  within: {
+    allows: (value) => typeof value === "number" && value >= 0 && value < Infinity,
+    wanted: "a non-negative number of ms",
+  },
 };
 
 /** The connections of a hub; undefined for what is none. */
@@ -195,12 +198,16 @@ class StoreHub implements Hub {
   readonly crowd: Crowd;
   readonly #readers = new Set<Reader>();
   #isClosed = false;
+  /** From when on a `rate-limited` is reported again. */
+  #reportsRateAt = -Infinity;
   #polls = 0;
   #stopPolling: (() => void) | undefined = undefined;
 
   constructor(options: HubOptions) {
     const store = options.store ?? memoryStore();
-    this.#onError = guarded(options.onError ?? ((error) => console.error("Sluice: a channel or its store failed:", error)));
+    this.#onError = guarded(
+      options.onError ?? ((error) => console.error("Sluice: a channel or its store failed:", error)),
+    );
     this.#store = store;
     this.#ownsStore = options.store === undefined;
     this.#replays = new Replays(store, options.maxReplayReads ?? 8, this.#onError);
@@ -232,10 +239,7 @@ class StoreHub implements Hub {
       crowd: this.crowd,
       serialize: options.serialize ?? defaultSerialize,
       maxEventBytes: options.maxEventBytes ?? 1_048_576,
-      onFailure: (error) => {
-        const isAnswer = error instanceof SluiceError && ANSWERS.includes(error.code);
-        if (!isAnswer) this.#onError(error);
-      },
+      onFailure: (error) => this.#reportFailure(error),
     };
   }
 
@@ -248,9 +252,9 @@ class StoreHub implements Hub {
   }
 
   drain(options: { readonly within?: number | undefined } = {}): Promise<void> {
-    return startGuarded(this.#onError, () => {
+    return startGuarded(this.#onError, async () => {
       checkOptions("Cannot drain hub", options, drainRules);
-      return this.crowd.drain(options.within ?? 5000);
+      await this.crowd.drain(options.within ?? 5000);
     });
   }
 
@@ -274,6 +278,19 @@ class StoreHub implements Hub {
     }
     this.#live.clear();
     if (this.#ownsStore) await this.#store.close();
+  }
+
+  /** Of what a channel was asked for: perhaps nobody waits to hear of it. */
+  #reportFailure(error: unknown): void {
+    if (error instanceof SluiceError) {
+      if (ANSWERS.includes(error.code)) return;
+      if (error.code === "rate-limited") {
+        const now = performance.now();
+        if (now < this.#reportsRateAt) return;
+        this.#reportsRateAt = now + RATE_REPORTS;
+      }
+    }
+    this.#onError(error);
   }
 
   #open(channel: string, start: Start, view: View): Reader {
@@ -346,6 +363,9 @@ class StoreHub implements Hub {
 
 /** What a publisher has asked to be told, by `ifTail` or `producer`. */
 const ANSWERS: readonly SluiceErrorCode[] = ["conflict", "fenced", "sequence"];
+
+/** How often `rate-limited` is reported, at the most, in ms: publishers may be strangers. */
+const RATE_REPORTS = 1000;
 
 /** Of so many polls, one also looks for channels whose end no doorbell has announced. */
 const CLOSE_POLLS = 6;

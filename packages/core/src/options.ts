@@ -104,7 +104,7 @@ export interface EventStreamOptions<Native = unknown> extends WriterOptions {
   readonly onError?: ((error: unknown, connection: Connection<Native>) => void) | undefined;
 }
 
-/** What `map` makes of a channel's event; `data` that is no string is serialised. */
+/** What `map` makes of a channel's event; `data` that is not a string is serialised. */
 export interface MappedEvent {
   readonly event?: string | undefined;
   readonly data: unknown;
@@ -226,7 +226,7 @@ function checkRevalidate<Native>({ revalidate = false, authorize }: EventStreamO
   if (revalidate === false || authorize !== undefined) return revalidate;
   throw new SluiceError(
     "invalid-option",
-    "Cannot create event stream: revalidate calls authorize again, and there is none; pass authorize",
+    "Cannot create event stream: revalidate is set and authorize is not; pass the authorize that it calls again",
     { option: "revalidate" },
   );
 }
@@ -250,7 +250,7 @@ function checkHeaders(source: HeadersSource | undefined): Headers | undefined {
     source.catch(() => {});
     throw new SluiceError(
       "invalid-option",
-      "Cannot create event stream: headers returned a promise; await in authorize",
+      "Cannot create event stream: headers returned a promise; await it in authorize",
       {
         option: "headers",
       },
@@ -260,10 +260,14 @@ function checkHeaders(source: HeadersSource | undefined): Headers | undefined {
   try {
     headers = new Headers(source as ConstructorParameters<typeof Headers>[0]);
   } catch (cause) {
-    throw new SluiceError("invalid-option", "Cannot create event stream: headers has an invalid name or value", {
-      option: "headers",
-      cause,
-    });
+    throw new SluiceError(
+      "invalid-option",
+      "Cannot create event stream: headers has an invalid name or value; see the cause",
+      {
+        option: "headers",
+        cause,
+      },
+    );
   }
   for (const [name, value] of headers) {
     // The Headers class takes them, and platforms then refuse the response.

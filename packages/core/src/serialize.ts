@@ -20,7 +20,10 @@ export function serializeData(serialize: (data: unknown) => string, data: unknow
 function serializeWith(serialize: (data: unknown) => unknown, data: unknown): string {
   let text: unknown;
   try {
-    if (isPromise(data)) throw refused("data", data, PROMISE);
+    if (isPromise(data)) {
+      ignoreRejection(data);
+      throw refused("data", data, PROMISE);
+    }
     text = serialize(data);
   } catch (cause) {
     throw cause instanceof SluiceError ? cause : invalid("serialize threw on data; see the cause", cause);
@@ -39,10 +42,11 @@ function toJson(data: unknown): string {
     // What is lost leaves this behind: where it is not, there is nothing to look for.
     if (text?.includes("{}") === true) refuseLost("data", data as object);
   } catch (cause) {
+    ignoreRejection(data);
     throw cause instanceof SluiceError ? cause : invalid(`data cannot become JSON: ${whyNot(cause)}`, cause);
   }
   if (text !== undefined) return text;
-  throw invalid("toJSON() of data returned nothing that JSON has; make it return a string, an array or a plain object");
+  throw invalid("toJSON() of data returned something that JSON does not have; make it return what can be sent");
 }
 
 /** How deep data is searched for what JSON has lost. */
@@ -61,11 +65,16 @@ function refuseLost(path: string, value: object, depth = 0): void {
   if (depth === DEPTH) return;
   for (const [key, entry] of entries) {
     if (typeof entry !== "object" || entry === null) continue;
-    refuseLost(/^[a-z_$][\w$]{0,40}$/i.test(key) ? `${path}.${key}` : `${path}[${show(key)}]`, entry, depth + 1);
+    refuseLost(pathTo(path, key), entry, depth + 1);
   }
 }
 
-const LOST = "JSON makes {} of it: send a plain object, give it toJSON(), or set serialize";
+function pathTo(path: string, key: string): string {
+  if (/^[a-z_$][\w$]{0,40}$/i.test(key)) return `${path}.${key}`;
+  return /^\d+$/.test(key) ? `${path}[${key}]` : `${path}[${show(key)}]`;
+}
+
+const LOST = "send a plain object, give it toJSON(), or set serialize: JSON makes {} of it";
 const PROMISE = "await it";
 
 /** What to do about data of which JSON loses what matters; `undefined` for data that it can carry. */
@@ -78,9 +87,9 @@ function remedyFor(data: unknown): string | undefined {
     case "symbol":
       return "send its description";
     case "bigint":
-      return "JSON has no such number; send String(value)";
+      return "send String(value): JSON has no bigints";
     case "number":
-      return Number.isFinite(data) ? undefined : "JSON makes null of it; send a finite number or null";
+      return Number.isFinite(data) ? undefined : "send a finite number or null: JSON makes null of it";
     default:
       return undefined;
   }
@@ -93,25 +102,25 @@ function remedyForObject(data: object): string | undefined {
   if (data instanceof Date && Number.isNaN(data.getTime())) return "send a valid one or null";
   if ("toJSON" in data && typeof data.toJSON === "function") return undefined;
   if (data instanceof Error) return "send error.message, or what else the client may know of it";
-  const remedy = REMEDIES[tagOf(data)];
+  const remedy = REMEDIES.get(tagOf(data));
   if (remedy !== undefined) return remedy;
   if ("getReader" in data || "pipe" in data) return "read it, and send what it gives";
   if (Symbol.asyncIterator in data) return "send an event for each of its items";
   return undefined;
 }
 
-const REMEDIES: Readonly<Record<string, string>> = {
-  Map: "send Object.fromEntries(map), or an array of its entries",
-  Set: "send Array.from(set)",
-  Headers: "send Object.fromEntries(headers)",
-  URLSearchParams: "send String(params), or Object.fromEntries(params)",
-  FormData: "send Object.fromEntries(form)",
-  Request: "send what await request.json() or .text() gives",
-  Response: "send what await response.json() or .text() gives",
-  Blob: "send what await blob.text() gives",
-  File: "send what await file.text() gives",
-  Error: "send error.message, or what else the client may know of it",
-};
+const REMEDIES: ReadonlyMap<string, string> = new Map([
+  ["Map", "send Object.fromEntries(map), or an array of its entries"],
+  ["Set", "send Array.from(set)"],
+  ["Headers", "send Object.fromEntries(headers)"],
+  ["URLSearchParams", "send String(params), or Object.fromEntries(params)"],
+  ["FormData", "send Object.fromEntries(form)"],
+  ["Request", "send what await request.json() or .text() gives"],
+  ["Response", "send what await response.json() or .text() gives"],
+  ["Blob", "send what await blob.text() gives"],
+  ["File", "send what await file.text() gives"],
+  ["Error", "send error.message, or what else the client may know of it"],
+]);
 
 /** What `JSON.stringify` complains of, in one line, whatever the engine. */
 function whyNot(cause: unknown): string {
@@ -122,7 +131,6 @@ function whyNot(cause: unknown): string {
 }
 
 function refused(path: string, value: unknown, remedy: string): SluiceError {
-  ignoreRejection(value);
   return invalid(`${path} is ${show(value)}; ${remedy}`);
 }
 

@@ -38,16 +38,19 @@ export type SourceFunction<Native = unknown> = (
 export function checkSource(source: unknown): void {
   if (source instanceof Readable || (typeof source === "function" && !isClass(source))) return;
   ignoreRejection(source);
-  throw new SluiceError("invalid-source", `Cannot create event stream: source is ${show(source)}; ${insteadOf(source)}`);
+  const isObject = typeof source === "object" && source !== null && !isPromise(source);
+  const once = isObject && ("next" in source ? "an iterator" : "getReader" in source ? "a ReadableStream" : undefined);
+  const problem = once
+    ? `${once} could serve one client only; pass a function that returns a new one`
+    : `source is ${show(source)}; ${insteadOf(source)}`;
+  throw new SluiceError("invalid-source", `Cannot create event stream: ${problem}`);
 }
 
 function insteadOf(source: unknown): string {
   if (isPromise(source)) return "await it, and pass a function or a channel";
   if (isMarked(source, "sluice.hub")) return "pass one of its channels, such as hub.channel(name)";
   if (isStore(source)) return "make a hub over it, and pass one of its channels: createHub({ store }).channel(name)";
-  const isOnce = typeof source === "object" && source !== null && ("next" in source || "getReader" in source);
-  if (isOnce) return "it could serve one client only: pass a function that returns a new one";
-  if (isSequence(source)) return "pass a function that returns it";
+  if (isSequence(source)) return "pass a function that returns it: () => events";
   return "pass a channel, or a function that is called once for each connection";
 }
 
@@ -175,7 +178,9 @@ function seenEvent<Native>(event: ChannelEvent, mapped: unknown, settings: Setti
 
 function unmapped(field: string, event: ChannelEvent, mapped: object): SluiceError {
   if (!Object.hasOwn(event, field)) return unknownField(MAP, field, mapped, ["event", "data"]);
-  return new SluiceError("invalid-field", `${MAP}: ${field} of an event cannot be changed; change event or data`, { field });
+  return new SluiceError("invalid-field", `${MAP}: ${field} of an event cannot be changed; change event or data`, {
+    field,
+  });
 }
 
 const MAP = "Cannot map event";
@@ -243,7 +248,7 @@ function pullerOf(sequence: unknown): Puller {
 }
 
 function isSequence(value: unknown): value is EventSequence {
-  // Bytes can be iterated, but not for events; and entries of a Map are no events either.
+  // Bytes can be iterated, but not for events.
   if (typeof value !== "object" || value === null || isBytes(value)) return false;
   return "getReader" in value || Symbol.asyncIterator in value || Symbol.iterator in value;
 }
@@ -255,7 +260,7 @@ function insteadOfReturned(value: unknown): string {
   }
   if (typeof value === "string") return "return events, such as [{ data: text }]";
   if (isBytes(value)) return "return the events that decodeEventStream makes of them";
-  if (tagOf(value) === "Response") return "return the events that decodeEventStream(response) makes of it";
+  if (tagOf(value) === "Response") return "to pass on its events, return decodeEventStream(response)";
   if (isMarked(value, "sluice.hub")) return "return one of its channels, such as hub.channel(name)";
   const isEvent = typeof value === "object" && value !== null && ("data" in value || "event" in value);
   if (isEvent) return "return an array of events, or yield it";
@@ -266,15 +271,20 @@ function isStore(value: unknown): boolean {
   return typeof value === "object" && value !== null && "append" in value && "watch" in value;
 }
 
-/** Iterators that have served a connection, and are used up. */
+/** What has served a connection, and is used up. */
 const used = new WeakSet<object>();
 
 function iteratorPuller(sequence: object, iterator: AsyncIterator<unknown> | Iterator<unknown>): Puller {
-  if (iterator === sequence) {
-    if (used.has(iterator)) throw usedTwice("iterator");
-    used.add(iterator);
+  // A stream of Node makes iterators, but has its items once.
+  if (iterator === sequence || "pipe" in sequence) {
+    if (used.has(sequence)) throw usedTwice("pipe" in sequence ? "stream" : "iterator");
+    used.add(sequence);
   }
-  return { next: () => iterator.next(), stop: () => iterator.return?.() };
+  const stop = (): unknown => {
+    if (Array.isArray(sequence)) ignoreRejection(sequence, 1);
+    return iterator.return?.();
+  };
+  return { next: () => iterator.next(), stop };
 }
 
 function usedTwice(what: string): SluiceError {
