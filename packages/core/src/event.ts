@@ -141,7 +141,7 @@ function hintFor(field: string, event: object, fields: readonly string[]): strin
 }
 
 /** The error for something that is not an event at all, with a guess at what was meant. */
-export function notAnEvent(value: unknown): SluiceError {
+function notAnEvent(value: unknown): SluiceError {
   return new SluiceError(
     "invalid-field",
     `${ENCODE}: ${describe(value, "none of event, data, id, retry and comment is set")}`,

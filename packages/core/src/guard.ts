@@ -20,7 +20,7 @@ export function callGuarded(callback: () => unknown): void {
 export function ignoreRejection(refused: unknown, depth = 3): void {
   try {
     // Nothing is called that a subclass may have overridden.
-    if (refused instanceof Promise) Promise.prototype.then.call(refused, undefined, () => {});
+    if (refused instanceof Promise) void Promise.prototype.then.call(refused, undefined, () => {});
     else if (depth > 0 && typeof refused === "object" && refused !== null) {
       for (const entry of Object.values(refused)) ignoreRejection(entry, depth - 1);
     }

@@ -226,7 +226,7 @@ function checkRevalidate<Native>({ revalidate = false, authorize }: EventStreamO
   if (revalidate === false || authorize !== undefined) return revalidate;
   throw new SluiceError(
     "invalid-option",
-    "Cannot create event stream: revalidate is set and authorize is not; pass the authorize that it calls again",
+    "Cannot create event stream: revalidate calls authorize again, but there is none; pass authorize",
     { option: "revalidate" },
   );
 }

@@ -474,7 +474,7 @@ export function connectionOver(reason: CloseReason): SluiceError {
 }
 
 /** The error of everything that is asked of a connection that is over. */
-export function connectionClosed(reason: CloseReason): SluiceError {
+function connectionClosed(reason: CloseReason): SluiceError {
   return new SluiceError("connection-closed", `Cannot send event: the connection is over: ${reason}`, { reason });
 }
 
