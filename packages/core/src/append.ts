@@ -87,7 +87,7 @@ function isRepeated(
   if (last !== undefined && epoch < last.epoch) {
     throw new SluiceError(
       "fenced",
-      `Cannot append: producer ${show(id)} is at epoch ${last.epoch}, this is ${epoch}; another has taken over`,
+      `Cannot append: producer ${show(id)} is at epoch ${last.epoch}, this is ${epoch}; stop, since another has taken over, or raise the epoch`,
     );
   }
   const expected = last === undefined || epoch > last.epoch ? 0 : last.seq + 1;
@@ -95,7 +95,7 @@ function isRepeated(
   if (seq > expected && !closed) {
     throw new SluiceError(
       "sequence",
-      `Cannot append: producer ${show(id)} should send seq ${expected}, this is ${seq}; an append is missing`,
+      `Cannot append: producer ${show(id)} should send seq ${expected}, this is ${seq}; append what is missing first`,
     );
   }
   return seq < expected;

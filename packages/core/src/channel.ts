@@ -4,20 +4,22 @@ import { formatCompositeCursor, keysOf, parseCompositeCursor } from "./composite
 import type { Crowd } from "./crowd.ts";
 import { isLast, isPosition } from "./cursor.ts";
 import type { Start } from "./cursor.ts";
-import { encodeFields } from "./encode.ts";
+import { refuseLarge } from "./encoded-size.ts";
 import { SluiceError, show } from "./errors.ts";
-import { checkFields, refuseReserved, serializeData } from "./event.ts";
+import { checkFields, notPublishable, refuseReserved, unknownField } from "./event.ts";
 import type { EventId, NewEvent, Position, Producer } from "./event-store.ts";
 import { GroupReader } from "./group-reader.ts";
+import { ignoreRejection, startGuarded } from "./guard.ts";
 import { isMarked, mark } from "./kinship.ts";
 import type { Reader, Reading, View } from "./reader.ts";
 import type { Batch, ChannelItem } from "./segment.ts";
+import { serializeData } from "./serialize.ts";
 
 /** An event as it is published: the log mints its id. */
 export interface PublishedEvent<Data = unknown> {
   /** The event type; not empty, no CR or LF, not starting with `sluice.`. */
   readonly event?: string | undefined;
-  /** The payload; what is no string goes through the hub's `serialize`. */
+  /** The payload; what is not a string goes through the hub's `serialize`. */
   readonly data: Data;
   /** What the event is about, for readers that want only the newest about each. */
   readonly key?: string | undefined;
@@ -39,6 +41,9 @@ export interface Channel {
   readonly name: string;
   /**
    * Appends one event, or several at once: all of them, or none.
+   *
+   * A rejection that nobody handles is not reported as unhandled: the hub's `onError` is called with it, unless it answers a
+   * `producer` or an `ifTail` (`fenced`, `sequence`, `conflict`).
    *
    * @returns the id of the last one
    * @throws {SluiceError} `invalid-field`, `too-large`, `rate-limited`, `closed`, `fenced`, `sequence`, `conflict` or
@@ -88,6 +93,8 @@ export interface ChannelContext {
   readonly crowd: Crowd;
   serialize(data: unknown): string;
   readonly maxEventBytes: number;
+  /** Told of what failed: the caller may not be waiting. */
+  readonly onFailure: (error: unknown) => void;
 }
 
 /** The most that one step of `read()` takes at once, in bytes. */
@@ -140,24 +147,25 @@ export class LogChannel extends Readable implements Channel {
     return this.#context.crowd;
   }
 
-  async publish(events: PublishedEvent | readonly PublishedEvent[], options: PublishOptions = {}): Promise<EventId> {
-    // Array.from makes undefined of a hole, which is refused.
-    const batch = (Array.isArray(events) ? Array.from(events) : [events]) as readonly PublishedEvent[];
-    if (batch.length === 0) {
-      throw new SluiceError("invalid-field", "Cannot publish: there are no events; publish at least one");
-    }
-    // All are checked before one is stored.
-    const checked = batch.map((event) => toNewEvent(event, this.#context));
-    checkOptions("Cannot publish", options, publishRules);
-    return this.#context.append(this.name, checked, options);
+  publish(events: PublishedEvent | readonly PublishedEvent[], options: PublishOptions = {}): Promise<EventId> {
+    return startGuarded(this.#context.onFailure, async () => {
+      // All are checked before one is stored.
+      const checked = toNewEvents(events, this.#context);
+      checkOptions("Cannot publish", options, publishRules);
+      return this.#context.append(this.name, checked, options);
+    });
   }
 
-  async position(): Promise<Position> {
-    return (await this.#context.tails([this.name]))[0] ?? "origin";
+  position(): Promise<Position> {
+    return startGuarded(this.#context.onFailure, async () => {
+      return (await this.#context.tails([this.name]))[0] ?? "origin";
+    });
   }
 
-  async close(): Promise<void> {
-    await this.#context.append(this.name, [], { close: true });
+  close(): Promise<void> {
+    return startGuarded(this.#context.onFailure, async () => {
+      await this.#context.append(this.name, [], { close: true });
+    });
   }
 
   open(start: Start, cursor: string | undefined, view: View): Reading {
@@ -187,8 +195,10 @@ export class LogGroup extends Readable implements ChannelGroup {
     return MAX_CHANNELS * (CURSOR_LENGTH + "abcde:,".length);
   }
 
-  async position(): Promise<string> {
-    return formatCompositeCursor(this.#keys, await this.#context.tails(this.names));
+  position(): Promise<string> {
+    return startGuarded(this.#context.onFailure, async () => {
+      return formatCompositeCursor(this.#keys, await this.#context.tails(this.names));
+    });
   }
 
   open(start: Start, cursor: string | undefined, view: View): Reading {
@@ -267,57 +277,57 @@ function checkName(name: unknown): string {
   if (typeof name === "string" && /^[^\x00-\x1f\x7f]{1,256}$/.test(name) && name.isWellFormed()) return name;
   throw new SluiceError(
     "invalid-option",
-    `Cannot open channel: name is ${show(name)}; make it 1 to 256 characters without control characters`,
+    `Cannot open channel: name is ${show(name)}; make it a string of 1 to 256 characters without control characters`,
     { option: "name" },
   );
 }
 
+function toNewEvents(events: PublishedEvent | readonly PublishedEvent[], context: ChannelContext): NewEvent[] {
+  if (!Array.isArray(events)) return [toNewEvent(events as PublishedEvent, context)];
+  if (events.length === 0) {
+    throw new SluiceError("invalid-field", "Cannot publish: there are no events; publish at least one");
+  }
+  try {
+    // It makes undefined of a hole, which is refused.
+    return Array.from(events as readonly PublishedEvent[], (event) => toNewEvent(event, context));
+  } catch (error) {
+    ignoreRejection(events);
+    throw error;
+  }
+}
+
+const PUBLISH = "Cannot publish";
+const FIELDS = ["event", "data", "key"];
+
 function toNewEvent(published: PublishedEvent, { serialize, maxEventBytes }: ChannelContext): NewEvent {
   if (typeof published !== "object" || published === null) throw notPublishable(published);
   const { event, data, key } = published;
-  const own = ["id", "retry", "comment"].find((field) => field in published);
-  if (own !== undefined) {
-    throw new SluiceError(
-      "invalid-field",
-      `Cannot publish: ${own} is not for the publisher: the log mints ids; leave it out`,
-      {
-        field: own,
-      },
-    );
+  if (event === undefined && data === undefined) throw notPublishable(published);
+  for (const field in published) {
+    if (field === "event" || field === "data" || field === "key") continue;
+    if (Object.hasOwn(published, field) || field === "type") throw unknownField(PUBLISH, field, published, FIELDS);
   }
-  if (data === undefined) throw notPublishable(published);
-  refuseReserved("event", event);
-  if (key !== undefined && (typeof key !== "string" || key.length > 256)) {
-    throw new SluiceError(
-      "invalid-field",
-      `Cannot publish: key is ${show(key)}; make it a string of at most 256 characters`,
-      {
-        field: "key",
-      },
-    );
-  }
-  const text = serializeData(serialize, data);
-  const fields = { event, data: text, id: undefined, retry: undefined, comment: undefined };
-  checkFields(fields);
-  // A code unit is three bytes at the most, and nine where each is a line of its own: most events need not be measured.
-  const isSmall = ((event?.length ?? 0) + text.length) * 9 < maxEventBytes - 64;
-  if (!isSmall && new TextEncoder().encode(encodeFields(fields)).length > maxEventBytes) {
-    throw new SluiceError("too-large", `Cannot publish: an event is over maxEventBytes (${maxEventBytes}); split it`, {
-      option: "maxEventBytes",
+  if (data === undefined) {
+    throw new SluiceError("invalid-field", 'Cannot publish: the event has no data; add data, which may be ""', {
+      field: "data",
     });
   }
-  return { ...(event !== undefined && { event }), data: text, ...(key !== undefined && { key }) };
+  refuseReserved("event", event);
+  if (key !== undefined && (typeof key !== "string" || key.length > MAX_KEY_LENGTH)) {
+    throw new SluiceError(
+      "invalid-field",
+      `Cannot publish: key is ${show(key)}; make it a string of at most ${MAX_KEY_LENGTH} characters`,
+      { field: "key" },
+    );
+  }
+  const fields = { event, data: serializeData(serialize, data), id: undefined, retry: undefined, comment: undefined };
+  checkFields(fields);
+  refuseLarge(fields, { action: PUBLISH, option: "maxEventBytes", bytes: maxEventBytes }, key);
+  return { ...(event !== undefined && { event }), data: fields.data, ...(key !== undefined && { key }) };
 }
 
-function notPublishable(value: unknown): SluiceError {
-  return new SluiceError(
-    "invalid-field",
-    `Cannot publish: expected an event with data, got ${show(value)}; did you mean { data: … }?`,
-    {
-      field: "data",
-    },
-  );
-}
+/** In UTF-16 code units. */
+const MAX_KEY_LENGTH = 256;
 
 // Not a generator: its return() would wait for the next event.
 class ChannelIterator implements AsyncIterableIterator<ChannelItem, undefined, undefined> {

@@ -1,4 +1,5 @@
-import { SluiceError, show } from "./errors.ts";
+import { isClass, isPlain, isPromise, show, SluiceError } from "./errors.ts";
+import { ignoreRejection } from "./guard.ts";
 
 /** What an option takes. An option that is undefined is not asked about. */
 export interface Rule {
@@ -60,17 +61,31 @@ export function checkOptions<Options extends object>(
   const refuse = (option: string, problem: string): SluiceError =>
     new SluiceError("invalid-option", `${action}: ${problem}`, { option });
   const names = Object.keys(rules);
-  if (typeof options !== "object" || options === null) {
-    throw refuse("options", `options is ${show(options)}; make it an object, such as { ${names[0]}: … }`);
-  }
+  const refuseAll = (): SluiceError => {
+    ignoreRejection(options);
+    const remedy = isPromise(options) ? "await it" : `make it an object, such as { ${names[0]}: … }`;
+    return refuse("options", `options is ${show(options)}; ${remedy}`);
+  };
+  // A promise or a Map has no names that could be unknown: it would pass for an object without options.
+  const isObject = typeof options === "object" && options !== null && !isPromise(options);
+  if (!isObject || Symbol.iterator in options) throw refuseAll();
   for (const name of Object.keys(options)) {
-    if (!names.includes(name)) throw refuse(name, `there is no option ${show(name)}; ${suggestion(name, names)}`);
+    if (names.includes(name)) continue;
+    throw isPlain(options) ? refuse(name, `there is no option ${show(name)}; ${suggestion(name, names)}`) : refuseAll();
   }
   for (const name of names as (keyof Options & string)[]) {
     const value = options[name];
     const { allows, wanted } = rules[name];
-    if (value !== undefined && !allows(value)) throw refuse(name, `${name} is ${show(value)}; make it ${wanted}`);
+    if (value === undefined || allows(value)) continue;
+    ignoreRejection(value);
+    throw refuse(name, `${name} is ${show(value)}; ${insteadOf(value, wanted)}`);
   }
+}
+
+function insteadOf(value: unknown, wanted: string): string {
+  if (isPromise(value)) return `await it, and make it ${wanted}`;
+  if (isClass(value)) return `make it ${wanted}`;
+  return typeof value === "function" ? `call it, or make it ${wanted}` : `make it ${wanted}`;
 }
 
 function suggestion(wrong: string, names: readonly string[]): string {

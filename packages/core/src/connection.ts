@@ -1,7 +1,6 @@
-import { encodeFields } from "./encode.ts";
 import { SluiceError } from "./errors.ts";
-import { END_ID, readFields, refuseReserved, serializeData } from "./event.ts";
-import type { ServerSentEvent } from "./event.ts";
+import { END_ID, readFields, refuseReserved } from "./event.ts";
+import type { Fields, ServerSentEvent } from "./event.ts";
 import { callGuarded } from "./guard.ts";
 import type { Settings } from "./options.ts";
 import type { Crowd, Member } from "./crowd.ts";
@@ -10,9 +9,10 @@ import type { Refusal } from "./observe.ts";
 import { acceptance, headerOf, readLastEventId } from "./request.ts";
 import type { Resume, ResumeOutcome } from "./request.ts";
 import type { Batch } from "./segment.ts";
+import { serializeData } from "./serialize.ts";
 import { Tick } from "./tick.ts";
 import type { Ticking } from "./tick.ts";
-import { connectionClosed, overflow, rejected } from "./writer.ts";
+import { connectionOver, overflow, rejected } from "./writer.ts";
 import type { CloseReason, SinkWriter, WriterOwner } from "./writer.ts";
 
 /** What one request brought, as an adapter hands it over. */
@@ -147,7 +147,7 @@ export class LiveConnection<Native> implements Connection<Native>, Member, Write
   get signal(): AbortSignal {
     if (this.#over === undefined) {
       this.#over = new AbortController();
-      if (this.#stopped !== undefined) this.#over.abort(connectionClosed(this.#stopped));
+      if (this.#stopped !== undefined) this.#over.abort(connectionOver(this.#stopped));
     }
     return this.#over.signal;
   }
@@ -189,7 +189,7 @@ export class LiveConnection<Native> implements Connection<Native>, Member, Write
     try {
       if (this.#sourceIsDone) this.#reportLateSend();
       void this.greet();
-      const bytes = this.#writer.encode(this.#encode(event));
+      const bytes = this.#writer.encode(this.#fieldsOf(event));
       const sent = this.#writer.write(bytes);
       if (this.reason === undefined) this.#crowd?.sent(this, bytes.length);
       return sent;
@@ -350,7 +350,7 @@ export class LiveConnection<Native> implements Connection<Native>, Member, Write
     this.#stopped = reason;
     this.#agesAt = this.#expiresAt = this.#revalidateAt = Infinity;
     this.#flow?.stop();
-    this.#over?.abort(connectionClosed(reason));
+    this.#over?.abort(connectionOver(reason));
   }
 
   get #endsAt(): number {
@@ -377,11 +377,11 @@ export class LiveConnection<Native> implements Connection<Native>, Member, Write
     this.lookBy(Math.min(this.#endsAt, this.#revalidateAt));
   }
 
-  #encode(event: ServerSentEvent): string {
+  #fieldsOf(event: ServerSentEvent): Fields {
     const fields = readFields(event);
     refuseReserved("event", fields.event);
     refuseReserved("id", fields.id);
-    if (fields.data === undefined) return encodeFields(fields);
-    return encodeFields({ ...fields, data: serializeData(this.#settings.serialize, fields.data) });
+    if (fields.data === undefined) return fields;
+    return { ...fields, data: serializeData(this.#settings.serialize, fields.data) };
   }
 }

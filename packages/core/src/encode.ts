@@ -1,5 +1,10 @@
+import { isLarger } from "./encoded-size.ts";
+import { SluiceError } from "./errors.ts";
 import { checkFields, readFields } from "./event.ts";
-import type { Fields, ServerSentEvent } from "./event.ts";
+import type { Fields, ServerSentEvent, ValidFields } from "./event.ts";
+
+/** The largest event that {@link encodeEvent} and {@link EventEncoderStream} make, in bytes of UTF-8: 128 MiB. */
+export const MAX_ENCODED_BYTES = 134_217_728;
 
 /**
  * Encodes one event as the text of an event stream, with the blank line that ends it.
@@ -11,7 +16,8 @@ import type { Fields, ServerSentEvent } from "./event.ts";
  * @param event its `data` must be a string already; `eventStream` serialises other values before it comes here
  * @returns the lines of the event, each ended by LF, and an empty line; none where there is only a `comment` or a `retry`,
  * which need none
- * @throws {SluiceError} `invalid-field`, with the `field` that the wire cannot carry
+ * @throws {SluiceError} `invalid-field`, with the `field` that the wire cannot carry or does not have; `too-large`, before
+ * any of it is encoded, for an event over {@link MAX_ENCODED_BYTES}
  * @see https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
  *
  * @example
@@ -23,13 +29,26 @@ import type { Fields, ServerSentEvent } from "./event.ts";
  * ```
  */
 export function encodeEvent(event: ServerSentEvent<string>): string {
-  return encodeFields(readFields(event));
+  const fields = readFields(event);
+  checkFields(fields);
+  if (isLarger(fields, MAX_ENCODED_BYTES)) {
+    throw new SluiceError(
+      "too-large",
+      `Cannot encode event: encoded, it is over MAX_ENCODED_BYTES (${MAX_ENCODED_BYTES} bytes); split it`,
+      { option: "MAX_ENCODED_BYTES" },
+    );
+  }
+  return encodeValid(fields);
 }
 
-/** As {@link encodeEvent}, of fields that have been read. */
+/** As {@link encodeEvent}, of fields that have been read, and of any size. */
 export function encodeFields(fields: Fields): string {
   checkFields(fields);
-  const { event, data, id, retry, comment } = fields;
+  return encodeValid(fields);
+}
+
+/** As {@link encodeFields}, of fields that have been checked. */
+export function encodeValid({ event, data, id, retry, comment }: ValidFields): string {
   let text = "";
   if (comment !== undefined) text += lines("", comment);
   if (event !== undefined) text += `event: ${event}\n`;

@@ -75,24 +75,39 @@ export class SluiceError extends Error {
     return isMarked(value, "sluice.error");
   }
 
-  override readonly name = "SluiceError";
+  // What prints an error prints its own properties: only details that there are become some.
+  static {
+    const inherited = {
+      name: "SluiceError",
+      field: undefined,
+      option: undefined,
+      retryAfter: undefined,
+      reason: undefined,
+    };
+    for (const [key, value] of Object.entries(inherited)) {
+      Object.defineProperty(this.prototype, key, { value, writable: true, configurable: true });
+    }
+  }
+
+  declare readonly name: "SluiceError";
   readonly code: SluiceErrorCode;
-  readonly field: string | undefined;
-  readonly option: string | undefined;
-  readonly retryAfter: number | undefined;
-  readonly reason: CloseReason | undefined;
+  declare readonly field: string | undefined;
+  declare readonly option: string | undefined;
+  declare readonly retryAfter: number | undefined;
+  declare readonly reason: CloseReason | undefined;
 
   constructor(code: SluiceErrorCode, message: string, details: SluiceErrorDetails = {}) {
     super(message, "cause" in details ? { cause: details.cause } : undefined);
     this.code = code;
-    this.field = details.field;
-    this.option = details.option;
-    this.retryAfter = details.retryAfter;
-    this.reason = details.reason;
+    const { field, option, retryAfter, reason } = details;
+    if (field !== undefined) this.field = field;
+    if (option !== undefined) this.option = option;
+    if (retryAfter !== undefined) this.retryAfter = retryAfter;
+    if (reason !== undefined) this.reason = reason;
   }
 }
 
-/** A value as an error message shows it: short, on one line, with its type where that is the point. */
+/** A value as an error message shows it: short, on one line, with its type where that is the point. Never throws. */
 export function show(value: unknown): string {
   switch (typeof value) {
     case "string":
@@ -100,20 +115,61 @@ export function show(value: unknown): string {
     case "bigint":
       return `${value}n`;
     case "function":
-      return "a function";
+      return isClass(value) ? "a class" : "a function";
+    case "symbol":
+      return "a symbol";
     case "object":
-      return value === null ? "null" : showObject(value);
+      if (value === null) return "null";
+      try {
+        return showObject(value);
+      } catch {
+        return "an object that throws when it is read";
+      }
     default:
       return String(value);
   }
 }
 
+/** Whether a function can only be called with `new`. */
+export function isClass(value: unknown): boolean {
+  return typeof value === "function" && /^class\b/.test(Function.prototype.toString.call(value));
+}
+
+/** What can be awaited: a promise, of whatever realm or library. */
+export function isPromise(value: unknown): boolean {
+  return typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
+}
+
+export function isBytes(value: unknown): boolean {
+  return ArrayBuffer.isView(value) || ["ArrayBuffer", "SharedArrayBuffer"].includes(tagOf(value));
+}
+
+/** The name of a value's class: `"Map"`, `"Response"`; `"Object"` for plain objects and for classes that name none. */
+export function tagOf(value: unknown): string {
+  return Object.prototype.toString.call(value).slice("[object ".length, -1);
+}
+
+/** As written by hand: fields of its own, no class. */
+export function isPlain(value: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(value);
+  // Those of another realm have a prototype that is not ours, and that has none.
+  return prototype === null || prototype === Object.prototype || Object.getPrototypeOf(prototype) === null;
+}
+
+const OURS = [
+  ["sluice.hub", "a hub"],
+  ["sluice.readable", "a channel"],
+] as const;
+
 /** Small ones with what is in them, one level deep: options mostly. */
 function showObject(value: object): string {
-  if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer) return "bytes";
-  if (value instanceof Promise) return "a promise";
-  const isPlain = Object.getPrototypeOf(value) === Object.prototype;
-  const keys = Array.isArray(value) || isPlain ? Object.keys(value) : [];
+  const ours = OURS.find(([kind]) => isMarked(value, kind));
+  if (ours !== undefined) return ours[1];
+  if (isPromise(value)) return "a promise";
+  if (isBytes(value)) return "bytes";
+  if (value instanceof Date && Number.isNaN(value.getTime())) return "an invalid Date";
+  if (!Array.isArray(value) && !isPlain(value)) return showClass(value);
+  const keys = Object.keys(value);
   if (keys.length === 0 || keys.length > 3) return Array.isArray(value) ? "an array" : "an object";
   // A getter may throw.
   if (keys.some((key) => Object.getOwnPropertyDescriptor(value, key)?.get !== undefined)) return "an object";
@@ -122,4 +178,13 @@ function showObject(value: object): string {
     return Array.isArray(value) ? shown : `${key}: ${shown}`;
   });
   return Array.isArray(value) ? `[${entries.join(", ")}]` : `{ ${entries.join(", ")} }`;
+}
+
+function showClass(value: object): string {
+  const tag = tagOf(value);
+  const name: unknown = tag === "Object" ? value.constructor.name : tag;
+  // Anybody may have chosen it.
+  if (typeof name !== "string" || !/^[\w$ .]{1,40}$/.test(name)) return "an object";
+  if (tag === "Object") return `an object of class ${name}`;
+  return `${/^[AEIO]/.test(name) ? "an" : "a"} ${name}`;
 }

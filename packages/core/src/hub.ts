@@ -6,10 +6,11 @@ import { aDuration, aFunction, anObject, aSize, checkOptions } from "./check-opt
 import type { Rule } from "./check-options.ts";
 import type { Start } from "./cursor.ts";
 import { SluiceError } from "./errors.ts";
+import type { SluiceErrorCode } from "./errors.ts";
 import type { EventStore, Position } from "./event-store.ts";
 import { Feed } from "./feed.ts";
 import type { FeedContext } from "./feed.ts";
-import { callGuarded } from "./guard.ts";
+import { callGuarded, startGuarded } from "./guard.ts";
 import { isMarked, mark } from "./kinship.ts";
 import { memoryStore } from "./memory-event-store.ts";
 import type { HubObserver, HubStats } from "./observe.ts";
@@ -17,6 +18,7 @@ import { PublishRate } from "./rate.ts";
 import { Reader } from "./reader.ts";
 import type { ReaderContext, View } from "./reader.ts";
 import { Replays } from "./replays.ts";
+import { defaultSerialize } from "./serialize.ts";
 import { startTimer, within } from "./timer.ts";
 
 /** Options of {@link createHub}. */
@@ -54,7 +56,11 @@ export interface HubOptions {
   readonly observer?: HubObserver | undefined;
   /** Readers whose store fails `"wait"` until it answers again (the default), losing nothing, or `"end"`. */
   readonly whenStoreFails?: "wait" | "end" | undefined;
-  /** Told what the store throws at read loops. Default: `console.error`. */
+  /**
+   * Called with what the store throws at read loops, and with every failure of `publish`, `close` and `position` of a channel
+   * and of `drain` and `close` of the hub, also when nobody waits for them. Not with `conflict`, `fenced` and `sequence`,
+   * which answer an `ifTail` or a `producer`; with `rate-limited` once a second at the most. Default: `console.error`.
+   */
   readonly onError?: ((error: unknown) => void) | undefined;
 }
 
@@ -151,7 +157,10 @@ const observerRules: Readonly<Record<keyof HubObserver, Rule>> = {
 };
 
 const drainRules: Readonly<Record<"within", Rule>> = {
-  within: { allows: (value) => typeof value === "number" && value >= 0 && value < Infinity, wanted: "a number of ms" },
+  within: {
+    allows: (value) => typeof value === "number" && value >= 0 && value < Infinity,
+    wanted: "a non-negative number of ms",
+  },
 };
 
 /** The connections of a hub; undefined for what is none. */
@@ -190,12 +199,16 @@ class StoreHub implements Hub {
   readonly crowd: Crowd;
   readonly #readers = new Set<Reader>();
   #isClosed = false;
+  /** From when on a `rate-limited` is reported again. */
+  #reportsRateAt = -Infinity;
   #polls = 0;
   #stopPolling: (() => void) | undefined = undefined;
 
   constructor(options: HubOptions) {
     const store = checkedStore(options.store ?? memoryStore(), (error) => this.#onError(error));
-    this.#onError = guarded(options.onError ?? ((error) => console.error("Sluice: a store failed:", error)));
+    this.#onError = guarded(
+      options.onError ?? ((error) => console.error("Sluice: a channel or its store failed:", error)),
+    );
     this.#store = store;
     this.#ownsStore = options.store === undefined;
     this.#replays = new Replays(store, options.maxReplayReads ?? 8, this.#onError);
@@ -225,8 +238,9 @@ class StoreHub implements Hub {
       },
       open: (channel, start, view) => this.#open(channel, start, view),
       crowd: this.crowd,
-      serialize: options.serialize ?? JSON.stringify,
+      serialize: options.serialize ?? defaultSerialize,
       maxEventBytes: options.maxEventBytes ?? 1_048_576,
+      onFailure: (error) => this.#reportFailure(error),
     };
   }
 
@@ -238,16 +252,22 @@ class StoreHub implements Hub {
     return new LogGroup(names, this.#channelContext);
   }
 
-  async drain(options: { readonly within?: number | undefined } = {}): Promise<void> {
-    checkOptions("Cannot drain hub", options, drainRules);
-    await this.crowd.drain(options.within ?? 5000);
+  drain(options: { readonly within?: number | undefined } = {}): Promise<void> {
+    return startGuarded(this.#onError, async () => {
+      checkOptions("Cannot drain hub", options, drainRules);
+      await this.crowd.drain(options.within ?? 5000);
+    });
   }
 
   stats(): HubStats {
     return this.crowd.stats(this.#live.size);
   }
 
-  async close(): Promise<void> {
+  close(): Promise<void> {
+    return startGuarded(this.#onError, () => this.#close());
+  }
+
+  async #close(): Promise<void> {
     this.#isClosed = true;
     // Who comes now is told to come back, as whoever was there.
     this.#stopPolling?.();
@@ -259,6 +279,19 @@ class StoreHub implements Hub {
     }
     this.#live.clear();
     if (this.#ownsStore) await this.#store.close();
+  }
+
+  /** Of what a channel was asked for: perhaps nobody waits to hear of it. */
+  #reportFailure(error: unknown): void {
+    if (error instanceof SluiceError) {
+      if (ANSWERS.includes(error.code)) return;
+      if (error.code === "rate-limited") {
+        const now = performance.now();
+        if (now < this.#reportsRateAt) return;
+        this.#reportsRateAt = now + RATE_REPORTS;
+      }
+    }
+    this.#onError(error);
   }
 
   #open(channel: string, start: Start, view: View): Reader {
@@ -328,6 +361,12 @@ class StoreHub implements Hub {
     if (this.#live.size > 0 && !this.#isClosed) this.#pollLater();
   }
 }
+
+/** What a publisher has asked to be told, by `ifTail` or `producer`. */
+const ANSWERS: readonly SluiceErrorCode[] = ["conflict", "fenced", "sequence"];
+
+/** How often `rate-limited` is reported, at the most, in ms: publishers may be strangers. */
+const RATE_REPORTS = 1000;
 
 /** Of so many polls, one also looks for channels whose end no doorbell has announced. */
 const CLOSE_POLLS = 6;

@@ -2,7 +2,7 @@ export { SluiceError } from "./errors.ts";
 export type { SluiceErrorCode, SluiceErrorDetails } from "./errors.ts";
 
 export type { ServerSentEvent } from "./event.ts";
-export { encodeEvent, EventEncoderStream } from "./encode.ts";
+export { encodeEvent, EventEncoderStream, MAX_ENCODED_BYTES } from "./encode.ts";
 
 export { createDecoder } from "./decode.ts";
 export type { DecodedEvent, Decoder, DecodeOptions, DecoderLimits, DecoderOptions } from "./decode.ts";

@@ -1,4 +1,5 @@
 import { SluiceError, show } from "./errors.ts";
+import { ignoreRejection } from "./guard.ts";
 import { eventSegment, gapSegment } from "./segment.ts";
 import type { ChannelEvent, EventSegment, Segment } from "./segment.ts";
 
@@ -128,7 +129,7 @@ function upToEnd(segments: readonly Segment[]): readonly Segment[] {
 }
 
 function notBoolean(value: unknown): SluiceError {
-  if (value instanceof Promise) value.catch(() => {});
+  ignoreRejection(value);
   return new SluiceError(
     "invalid-option",
     `Cannot filter event: filter returned ${show(value)}; make it true or false, at once`,

@@ -11,6 +11,7 @@ import { crowdOf } from "./hub.ts";
 import type { Hub } from "./hub.ts";
 import { responseHeaders } from "./request.ts";
 import type { ChannelEvent } from "./segment.ts";
+import { defaultSerialize } from "./serialize.ts";
 import { resolveWriterOptions, writerRules } from "./writer.ts";
 import type { WriterOptions, WriterSettings } from "./writer.ts";
 
@@ -103,7 +104,7 @@ export interface EventStreamOptions<Native = unknown> extends WriterOptions {
   readonly onError?: ((error: unknown, connection: Connection<Native>) => void) | undefined;
 }
 
-/** What `map` makes of a channel's event; `data` that is no string is serialised. */
+/** What `map` makes of a channel's event; `data` that is not a string is serialised. */
 export interface MappedEvent {
   readonly event?: string | undefined;
   readonly data: unknown;
@@ -163,12 +164,26 @@ export function resolveOptions<Native>(options: EventStreamOptions<Native>): Set
     revalidate: checkRevalidate(options),
     headers:
       typeof headers === "function" ? (connection) => responseHeaders(checkHeaders(headers(connection))) : () => fixed,
-    serialize: options.serialize ?? JSON.stringify,
+    serialize: options.serialize ?? defaultSerialize,
     authorize: options.authorize,
     otherwise: options.otherwise,
     whenDone: options.whenDone ?? "end",
-    onError: options.onError ?? ((error) => console.error("Sluice: a stream failed:", error)),
+    onError: options.onError ?? printError,
   };
+}
+
+function printError(error: unknown, connection: Connection): void {
+  console.error(`Sluice: a stream failed: ${routeOf(connection)}:`, error);
+}
+
+/** Method and path. What a client has put into the query may be a secret. */
+function routeOf(connection: Connection): string {
+  try {
+    const { pathname } = connection.url;
+    return `${connection.method} ${pathname.length > 200 ? `${pathname.slice(0, 200)}…` : pathname}`;
+  } catch {
+    return connection.method;
+  }
 }
 
 const rules: Record<keyof EventStreamOptions, Rule> = {
@@ -211,7 +226,7 @@ function checkRevalidate<Native>({ revalidate = false, authorize }: EventStreamO
   if (revalidate === false || authorize !== undefined) return revalidate;
   throw new SluiceError(
     "invalid-option",
-    "Cannot create event stream: revalidate calls authorize again, and there is none; pass authorize",
+    "Cannot create event stream: revalidate calls authorize again, but there is none; pass authorize",
     { option: "revalidate" },
   );
 }
@@ -235,7 +250,7 @@ function checkHeaders(source: HeadersSource | undefined): Headers | undefined {
     source.catch(() => {});
     throw new SluiceError(
       "invalid-option",
-      "Cannot create event stream: headers returned a promise; await in authorize",
+      "Cannot create event stream: headers returned a promise; await it in authorize",
       {
         option: "headers",
       },
@@ -245,10 +260,14 @@ function checkHeaders(source: HeadersSource | undefined): Headers | undefined {
   try {
     headers = new Headers(source as ConstructorParameters<typeof Headers>[0]);
   } catch (cause) {
-    throw new SluiceError("invalid-option", "Cannot create event stream: headers has an invalid name or value", {
-      option: "headers",
-      cause,
-    });
+    throw new SluiceError(
+      "invalid-option",
+      "Cannot create event stream: headers has an invalid name or value; see the cause",
+      {
+        option: "headers",
+        cause,
+      },
+    );
   }
   for (const [name, value] of headers) {
     // The Headers class takes them, and platforms then refuse the response.

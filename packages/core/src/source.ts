@@ -2,15 +2,19 @@ import { Readable } from "./channel.ts";
 import type { Channel, ChannelGroup } from "./channel.ts";
 import type { Connection, LiveConnection } from "./connection.ts";
 import type { Crowd } from "./crowd.ts";
-import { SluiceError, show } from "./errors.ts";
-import { refuseReserved, serializeData } from "./event.ts";
+import { refuseLarge } from "./encoded-size.ts";
+import { isBytes, isClass, isPromise, show, SluiceError, tagOf } from "./errors.ts";
+import { checkFields, refuseReserved, unknownField } from "./event.ts";
 import type { ServerSentEvent } from "./event.ts";
 import { Flow } from "./flow.ts";
 import type { FlowEnd } from "./flow.ts";
+import { ignoreRejection } from "./guard.ts";
+import { isMarked } from "./kinship.ts";
 import { Lens } from "./lens.ts";
 import type { SeenEvent } from "./lens.ts";
 import type { Settings } from "./options.ts";
 import type { ChannelEvent } from "./segment.ts";
+import { serializeData } from "./serialize.ts";
 
 /** Events that are pulled one by one, as there is room. */
 export type EventSequence =
@@ -32,12 +36,22 @@ export type SourceFunction<Native = unknown> = (
 
 /** @throws {SluiceError} `invalid-source` for anything but a function or a channel */
 export function checkSource(source: unknown): void {
-  if (typeof source === "function" || source instanceof Readable) return;
-  const isSequence = typeof source === "object" && source !== null && ("next" in source || "getReader" in source);
-  const why = isSequence
-    ? `${"next" in source ? "an iterator" : "a ReadableStream"} could serve one client only; pass a function that returns a new one`
-    : `it is ${show(source)}; pass a channel, or a function that is called once for each connection`;
-  throw new SluiceError("invalid-source", `Cannot create event stream: the source is no function: ${why}`);
+  if (source instanceof Readable || (typeof source === "function" && !isClass(source))) return;
+  ignoreRejection(source);
+  const isObject = typeof source === "object" && source !== null && !isPromise(source);
+  const once = isObject && ("next" in source ? "an iterator" : "getReader" in source ? "a ReadableStream" : undefined);
+  const problem = once
+    ? `${once} could serve one client only; pass a function that returns a new one`
+    : `source is ${show(source)}; ${insteadOf(source)}`;
+  throw new SluiceError("invalid-source", `Cannot create event stream: ${problem}`);
+}
+
+function insteadOf(source: unknown): string {
+  if (isPromise(source)) return "await it, and pass a function or a channel";
+  if (isMarked(source, "sluice.hub")) return "pass one of its channels, such as hub.channel(name)";
+  if (isStore(source)) return "make a hub over it, and pass one of its channels: createHub({ store }).channel(name)";
+  if (isSequence(source)) return "pass a function that returns it: () => events";
+  return "pass a channel, or a function that is called once for each connection";
 }
 
 /** Who runs a source: told once how it ended, or failed. */
@@ -132,13 +146,13 @@ function lensFor<Native>(connection: LiveConnection<Native>, settings: Settings<
 function ofAnotherHub(): SluiceError {
   return new SluiceError(
     "invalid-source",
-    "Cannot stream channel: it is of another hub than the option hub; leave the option out, or pass the channel's own hub",
+    "Cannot stream channel: it belongs to another hub than the option hub; leave the option out, or pass the channel's hub",
   );
 }
 
 /** What `map` has returned, checked as what is published is. */
 function seenEvent<Native>(event: ChannelEvent, mapped: unknown, settings: Settings<Native>): SeenEvent {
-  if (mapped instanceof Promise) mapped.catch(() => {});
+  ignoreRejection(mapped);
   if (typeof mapped !== "object" || mapped === null || !("data" in mapped) || mapped.data === undefined) {
     throw new SluiceError(
       "invalid-field",
@@ -147,20 +161,30 @@ function seenEvent<Native>(event: ChannelEvent, mapped: unknown, settings: Setti
     );
   }
   const type = "event" in mapped ? mapped.event : undefined;
-  if (type === event.event && mapped.data === event.data) return event;
-  refuseReserved("event", type);
-  const data = serializeData(settings.serialize, mapped.data);
-  // At most three bytes for a code unit: most need not be measured.
-  if (data.length * 3 > settings.maxEventBytes && new TextEncoder().encode(data).length > settings.maxEventBytes) {
-    throw new SluiceError(
-      "too-large",
-      `Cannot map event: it is over maxEventBytes (${settings.maxEventBytes}); make less of it`,
-      { option: "maxEventBytes" },
-    );
+  const { data } = mapped;
+  for (const field in mapped) {
+    if (field === "event" || field === "data") continue;
+    // A copy of the event has the fields of the event.
+    const isCopied = mapped[field as "data"] === event[field as "data"];
+    if (!isCopied && Object.hasOwn(mapped, field)) throw unmapped(field, event, mapped);
   }
-  // Whether the type is one, the encoder says.
-  return { event: type as string | undefined, data };
+  if (type === event.event && data === event.data) return event;
+  refuseReserved("event", type);
+  const fields = { ...NO_FIELDS, event: type, data: serializeData(settings.serialize, data) };
+  checkFields(fields);
+  refuseLarge(fields, { action: MAP, option: "maxEventBytes", bytes: settings.maxEventBytes });
+  return fields;
 }
+
+function unmapped(field: string, event: ChannelEvent, mapped: object): SluiceError {
+  if (!Object.hasOwn(event, field)) return unknownField(MAP, field, mapped, ["event", "data"]);
+  return new SluiceError("invalid-field", `${MAP}: ${field} of an event cannot be changed; change event or data`, {
+    field,
+  });
+}
+
+const MAP = "Cannot map event";
+const NO_FIELDS = { event: undefined, data: undefined, id: undefined, retry: undefined, comment: undefined };
 
 /**
  * A sequence: pulled as there is room. It is stopped as soon as the connection is over, also while it works, and also
@@ -208,25 +232,62 @@ interface PullResult {
 }
 
 function pullerOf(sequence: unknown): Puller {
-  // A string and bytes can be iterated, but not for events.
-  if (typeof sequence === "object" && sequence !== null && !ArrayBuffer.isView(sequence)) {
+  if (isSequence(sequence)) {
     if ("getReader" in sequence) {
-      const reader = (sequence as ReadableStream).getReader();
+      if (sequence.locked) throw usedTwice("ReadableStream");
+      const reader = sequence.getReader();
       return { next: () => reader.read(), stop: () => reader.cancel() };
     }
-    if (Symbol.asyncIterator in sequence) {
-      return iteratorPuller((sequence as AsyncIterable<unknown>)[Symbol.asyncIterator]());
-    }
-    if (Symbol.iterator in sequence) return iteratorPuller((sequence as Iterable<unknown>)[Symbol.iterator]());
+    if (Symbol.asyncIterator in sequence) return iteratorPuller(sequence, sequence[Symbol.asyncIterator]());
+    return iteratorPuller(sequence, sequence[Symbol.iterator]());
   }
-  const hint =
-    typeof Response !== "undefined" && sequence instanceof Response ? "; return decodeEventStream(response)" : "";
   throw new SluiceError(
     "invalid-source",
-    `Cannot stream events: the source returned ${show(sequence)}; return an iterable or a ReadableStream of events, or nothing${hint}`,
+    `Cannot stream events: the source returned ${show(sequence)}; ${insteadOfReturned(sequence)}`,
   );
 }
 
-function iteratorPuller(iterator: AsyncIterator<unknown> | Iterator<unknown>): Puller {
-  return { next: () => iterator.next(), stop: () => iterator.return?.() };
+function isSequence(value: unknown): value is EventSequence {
+  // Bytes can be iterated, but not for events.
+  if (typeof value !== "object" || value === null || isBytes(value)) return false;
+  return "getReader" in value || Symbol.asyncIterator in value || Symbol.iterator in value;
+}
+
+function insteadOfReturned(value: unknown): string {
+  if (isClass(value)) return "return events";
+  if (typeof value === "function") {
+    return "call it and return what it returns; where eventStream made it, return that one's channel or events instead";
+  }
+  if (typeof value === "string") return "return events, such as [{ data: text }]";
+  if (isBytes(value)) return "return the events that decodeEventStream makes of them";
+  if (tagOf(value) === "Response") return "to pass on its events, return decodeEventStream(response)";
+  if (isMarked(value, "sluice.hub")) return "return one of its channels, such as hub.channel(name)";
+  const isEvent = typeof value === "object" && value !== null && ("data" in value || "event" in value);
+  if (isEvent) return "return an array of events, or yield it";
+  return "return an iterable or a ReadableStream of events, a channel, or nothing";
+}
+
+function isStore(value: unknown): boolean {
+  return typeof value === "object" && value !== null && "append" in value && "watch" in value;
+}
+
+/** What has served a connection, and is used up. */
+const used = new WeakSet<object>();
+
+function iteratorPuller(sequence: object, iterator: AsyncIterator<unknown> | Iterator<unknown>): Puller {
+  // A stream of Node makes iterators, but has its items once.
+  if (iterator === sequence || "pipe" in sequence) {
+    if (used.has(sequence)) throw usedTwice("pipe" in sequence ? "stream" : "iterator");
+    used.add(sequence);
+  }
+  const stop = (): unknown => {
+    if (Array.isArray(sequence)) ignoreRejection(sequence, 1);
+    return iterator.return?.();
+  };
+  return { next: () => iterator.next(), stop };
+}
+
+function usedTwice(what: string): SluiceError {
+  const problem = `the source returned a${what === "iterator" ? "n" : ""} ${what} that is in use or used up`;
+  return new SluiceError("invalid-source", `Cannot stream events: ${problem}; return a new one for each connection`);
 }

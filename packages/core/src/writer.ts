@@ -1,9 +1,11 @@
 import { joinBytes } from "./bytes.ts";
 import { checkOptions, aDuration, aSize } from "./check-options.ts";
 import type { Rule } from "./check-options.ts";
-import { encodeEvent } from "./encode.ts";
+import { encodeEvent, encodeValid } from "./encode.ts";
+import { refuseLarge } from "./encoded-size.ts";
 import { SluiceError } from "./errors.ts";
-import type { ServerSentEvent } from "./event.ts";
+import { checkFields, readFields } from "./event.ts";
+import type { Fields, ServerSentEvent } from "./event.ts";
 import { Tick } from "./tick.ts";
 import { Pace } from "./turns.ts";
 import type { Ticking } from "./tick.ts";
@@ -236,21 +238,21 @@ export class SinkWriter implements Writer, Ticking {
 
   send(event: ServerSentEvent<string>): Promise<void> {
     try {
-      return this.write(this.encode(encodeEvent(event)));
+      return this.write(this.encode(readFields(event)));
     } catch (error) {
       return rejected(error);
     }
   }
 
-  /** @throws {SluiceError} `too-large` */
-  encode(text: string): Uint8Array<ArrayBuffer> {
-    const bytes = utf8.encode(text);
-    if (bytes.length <= this.#settings.maxEventBytes) return bytes;
-    throw new SluiceError(
-      "too-large",
-      `Cannot send event: ${bytes.length} bytes are more than maxEventBytes (${this.#settings.maxEventBytes}); split it or raise the limit`,
-      { option: "maxEventBytes" },
-    );
+  /** @throws {SluiceError} `invalid-field`, or `too-large` before it is encoded */
+  encode(fields: Fields): Uint8Array<ArrayBuffer> {
+    checkFields(fields);
+    refuseLarge(fields, {
+      action: "Cannot send event",
+      option: "maxEventBytes",
+      bytes: this.#settings.maxEventBytes,
+    });
+    return utf8.encode(encodeValid(fields));
   }
 
   write(bytes: Uint8Array<ArrayBuffer>): Promise<void> {
@@ -487,9 +489,14 @@ const STEP = 4096;
 /** What an event that waits costs besides its bytes, in bytes: measured, some 200. */
 const QUEUED = 200;
 
+/** Why the signal of a connection has aborted. */
+export function connectionOver(reason: CloseReason): SluiceError {
+  return new SluiceError("connection-closed", `The connection is over: ${reason}`, { reason });
+}
+
 /** The error of everything that is asked of a connection that is over. */
-export function connectionClosed(reason: CloseReason): SluiceError {
-  return new SluiceError("connection-closed", `Cannot send event: the connection is over, ${reason}`, { reason });
+function connectionClosed(reason: CloseReason): SluiceError {
+  return new SluiceError("connection-closed", `Cannot send event: the connection is over: ${reason}`, { reason });
 }
 
 /** The error of a source that does not wait. */

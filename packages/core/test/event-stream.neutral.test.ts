@@ -132,7 +132,7 @@ describe("every kind of source", () => {
     expect(errors.map(({ code }) => code)).toEqual(bad.map(() => "invalid-source"));
     expect(errors[0]?.message).toContain("an iterator could serve one client only");
     expect(errors[1]?.message).toContain("a ReadableStream could serve one client only");
-    expect(errors[2]?.message).toContain("it is […]");
+    expect(errors[2]?.message).toContain("source is […]; pass a function that returns it");
   });
 });
 
@@ -539,8 +539,8 @@ describe("errors", () => {
     ["undefined", undefined, "expected an object"],
     ["bytes", new Uint8Array(1), "decodeEventStream"],
     ["another object", { message: "hi" }, "got an object with message"],
-    ["data that serialises to nothing", { data: () => {} }, "serialize made undefined"],
-    ["data that cannot be serialised", { data: 1n }, "serialize threw"],
+    ["data that is a function", { data: () => {} }, "data is a function; call it"],
+    ["data that JSON cannot carry", { data: 1n }, "data is 1n; send String(value)"],
   ];
   for (const [name, event, told] of refusedEvents) {
     test(`${name} is refused with a word on what to do`, async () => {
