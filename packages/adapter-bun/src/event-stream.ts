@@ -1,4 +1,4 @@
-import { createResponder, respondWithStream } from "@sluice/core";
+import { createResponder, isFetchRequest, refuseCall, respondWithStream } from "@sluice/core";
 import type { EventStreamOptions, Source } from "@sluice/core";
 
 /** What the adapter uses of the server that Bun passes to a handler: every `Bun.Server` is one. */
@@ -42,7 +42,10 @@ export function eventStream<Server extends BunServer = BunServer, BunRequest ext
   options: EventStreamOptions<BunNative<Server, BunRequest>> = {},
 ): (request: BunRequest, server: Server) => Promise<Response> {
   const responder = createResponder(source, options);
-  return (request, server) => {
+  return (request, server, ...others: unknown[]) => {
+    if (!isFetchRequest(request) || typeof (server as BunServer | undefined)?.timeout !== "function") {
+      return refuseCall({ from: "@sluice/adapter-bun", takes: "(request, server)" }, [request, server, ...others]);
+    }
     if (!responder.passesOn(request)) server.timeout(request, 0);
     const native = { request, server };
     const { response } = respondWithStream(responder, request, native, {

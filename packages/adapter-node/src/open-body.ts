@@ -1,7 +1,10 @@
 import { Readable } from "node:stream";
-import type { Exchange, Responder, Writer } from "@sluice/core";
-import { flush, isOver, outliveIdleLimit, ResponseSink, watch } from "./response-sink.ts";
+import type { Exchange, Responder, RespondingWriter, Writer } from "@sluice/core";
+import type { NodeRequest } from "./exchange.ts";
+import { flush, isOver, outliveIdleLimit, ResponseSink, takenError } from "./response-sink.ts";
 import type { NodeResponse } from "./response-sink.ts";
+import { isWaiting, turnOf } from "./turn.ts";
+import { UnreadBody } from "./unread-body.ts";
 
 /** What a framework is to answer a request with. */
 export interface Answer {
@@ -17,7 +20,8 @@ export interface Answer {
  * Answers one request with a responder of core through a framework that sends the response itself: for adapters of
  * frameworks whose middleware or hooks still set headers after the handler (sessions, cookies).
  *
- * Nothing is written to `res`. The source is pulled only while the body is.
+ * Nothing is written to `res`. The source is pulled only while the body is. A request that was pipelined waits until its
+ * response has the socket.
  *
  * @param res the response that the framework will pipe the body to: that the client takes it, or leaves, is seen there
  * @returns resolves when it is known what to answer: after `authorize`, and for a channel after its first read. Undefined
@@ -37,10 +41,17 @@ export async function openBody<Native>(
 ): Promise<Answer | undefined> {
   // The client may have left while a middleware worked: nothing is run for it.
   if (isOver(res)) return undefined;
+  const body = UnreadBody.of(res.req);
+  if (isWaiting(res) && (!(await turnOf(res)) || isOver(res))) return undefined;
+  const taken = takenError(res);
+  if (taken !== undefined) {
+    responder.reject(exchange, taken);
+    return undefined;
+  }
   const sink = new BodySink(res);
   const writer = responder.respond(exchange, sink);
-  sink.connect(writer);
-  watch(res, writer);
+  if (body !== undefined) body.writer = writer;
+  sink.watch(writer);
   const opening = await sink.opened;
   if (opening?.body !== undefined) outliveIdleLimit(res);
   return opening && { ...opening, writer };
@@ -80,12 +91,14 @@ class BodySink extends ResponseSink {
     return super.buffered + this.#body.readableLength;
   }
 
-  connect(writer: Writer): void {
+  override watch(writer: RespondingWriter): void {
+    super.watch(writer);
     this.#writer = writer;
     void writer.closed.then(() => this.#open(undefined));
   }
 
   override open(status: number, headers: Headers): void {
+    this.refuseTaken();
     if (status === 200) outliveIdleLimit(this.#res);
     this.#open({ status, headers, body: status === 200 ? this.#body : undefined });
   }
@@ -98,6 +111,7 @@ class BodySink extends ResponseSink {
   }
 
   override end(): void {
+    this.hasEnded = true;
     this.#body.push(null);
   }
 }

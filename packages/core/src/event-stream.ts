@@ -3,6 +3,7 @@ import { createResponder } from "./respond.ts";
 import type { Responder } from "./respond.ts";
 import type { Source } from "./source.ts";
 import type { Sink, Writer } from "./writer.ts";
+import { isFetchRequest, refuseCall } from "./wrong-call.ts";
 
 /** `connection.native` where the platform's handler takes a `Request`. */
 export interface FetchNative {
@@ -16,7 +17,7 @@ export interface FetchNative {
  * is pulled only when the client has room, or nothing, when it has used `connection.send()`
  * @param options each with a default that is right for most
  * @throws {SluiceError} at once, `invalid-source` or `invalid-option`; the handler itself never rejects, unless
- * `otherwise` does
+ * `otherwise` does, and throws `invalid-state` where it is called with anything but a `Request`
  *
  * @example
  * ```ts
@@ -34,7 +35,10 @@ export function eventStream(
   options: EventStreamOptions<FetchNative> = {},
 ): (request: Request) => Promise<Response> {
   const responder = createResponder(source, options);
-  return (request) => respondWithStream(responder, request, { request }, { signal: request.signal }).response;
+  return (request, ...others: unknown[]) =>
+    isFetchRequest(request)
+      ? respondWithStream(responder, request, { request }, { signal: request.signal }).response
+      : refuseCall({ from: "@sluice/core", takes: "a Request" }, [request, ...others]);
 }
 
 /** What a platform tells, and wants to be told, beside the body of its `Response`. */

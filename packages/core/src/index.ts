@@ -16,6 +16,7 @@ export type { Connection, Exchange } from "./connection.ts";
 export type { Resume } from "./request.ts";
 export type { Authorization, EventStreamOptions, HeadersSource, MappedEvent } from "./options.ts";
 
+export { isFetchRequest, refuseCall } from "./wrong-call.ts";
 export { createResponder } from "./respond.ts";
 export type { Responder, RespondingWriter } from "./respond.ts";
 export { createWriter } from "./writer.ts";

@@ -1,6 +1,7 @@
 import { SluiceError, show } from "./errors.ts";
 import { LiveConnection } from "./connection.ts";
 import type { Exchange, Opener, Revalidator } from "./connection.ts";
+import { expectUse } from "./forgotten.ts";
 import { resolveOptions } from "./options.ts";
 import type { Authorization, EventStreamOptions, Settings } from "./options.ts";
 import { acceptance, withOutcome } from "./request.ts";
@@ -24,6 +25,8 @@ export interface Responder<Native> {
    * @returns the connection's writer: the adapter tells it what the platform notices, with `drained()` and `gone()`
    */
   respond(exchange: Exchange<Native>, sink: Sink): RespondingWriter;
+  /** Tells `onError` of a request that cannot be answered; nothing is run for it. */
+  reject(exchange: Exchange<Native>, error: unknown): void;
 }
 
 /** The writer of a connection that has a source. */
@@ -33,6 +36,8 @@ export interface RespondingWriter extends Writer {
    * does not heed its signal keeps it waiting.
    */
   readonly done: Promise<void>;
+  /** Tells `onError` what went wrong with the connection, once for each error. */
+  report(error: unknown): void;
 }
 
 /**
@@ -69,18 +74,32 @@ export function createResponder<Native>(
   // The cursor of several channels is long, and it is ours.
   const maxCursorLength = source instanceof Readable ? source.maxCursorLength : 0;
   settings.maxLastEventIdLength = Math.max(settings.maxLastEventIdLength, maxCursorLength);
-  return {
-    passesOn: (request) => settings.otherwise !== undefined && acceptance(request.headers.get("Accept")) !== "named",
+  const responder: Responder<Native> = {
+    passesOn(request) {
+      used();
+      return settings.otherwise !== undefined && acceptance(request.headers.get("Accept")) !== "named";
+    },
     otherwise: (native) => settings.otherwise?.(native),
     respond(exchange, sink) {
+      used();
       const writer = new SinkWriter(sink, settings);
       const answer = new Answer(source, settings, exchange, sink, writer);
       writer.finishing = answer;
       answer.start();
       return writer;
     },
+    reject(exchange, error) {
+      const connection = new LiveConnection(exchange, new SinkWriter(NOBODY, settings), settings);
+      connection.report(error);
+      connection.abort("failed");
+    },
   };
+  const used = expectUse(responder);
+  return responder;
 }
+
+/** Where nothing can be sent. */
+const NOBODY: Sink = { buffered: 0, open() {}, write: () => false, end() {}, abort() {} };
 
 const METHODS = ["GET", "HEAD", "POST"];
 
@@ -123,6 +142,10 @@ class Answer<Native> implements Opener, Revalidator, SourceHost {
     } catch (error) {
       this.failed(error);
     }
+  }
+
+  report(error: unknown): void {
+    this.#connection.report(error);
   }
 
   /** See `RespondingWriter`. */

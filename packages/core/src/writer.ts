@@ -188,7 +188,7 @@ const ROOM = Promise.resolve();
 export class SinkWriter implements Writer, Ticking {
   owner!: WriterOwner;
   /** What a connection with a source has beside its writer. */
-  finishing: { done(): Promise<void> } | undefined = undefined;
+  finishing: { done(): Promise<void>; report(error: unknown): void } | undefined = undefined;
   reason: CloseReason | undefined = undefined;
 
   readonly #sink: Sink;
@@ -228,6 +228,10 @@ export class SinkWriter implements Writer, Ticking {
 
   get done(): Promise<void> {
     return this.finishing?.done() ?? ROOM;
+  }
+
+  report(error: unknown): void {
+    this.finishing?.report(error);
   }
 
   send(event: ServerSentEvent<string>): Promise<void> {
