@@ -37,7 +37,10 @@ export function isFetchRequest(value: unknown): value is Request {
  * console.assert(message.includes("import eventStream from @sluice/core, and pass c.req.raw"));
  * ```
  */
-export function refuseCall(handler: { readonly from: string; readonly takes: string }, args: readonly unknown[]): never {
+export function refuseCall(
+  handler: { readonly from: string; readonly takes: string },
+  args: readonly unknown[],
+): never {
   const { given, from, pass } = recognise(args);
   const advice = [
     ...(from !== undefined && from !== handler.from ? [`import eventStream from ${from}`] : []),

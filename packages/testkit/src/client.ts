@@ -100,6 +100,53 @@ export async function connectStalled(url: string | URL, options: OpenOptions = {
   return socket;
 }
 
+/** One request of {@link pipeline}. */
+export interface PipelinedRequest extends OpenOptions {
+  readonly url: URL;
+}
+
+/** What came back for requests that were sent at once. */
+export interface PipelinedAnswers {
+  /** Everything, heads and framing as they came, once the server has closed the connection. */
+  readonly ended: Promise<string>;
+  /** Resolves when the text has come; rejects where the connection was closed without it. */
+  until(text: string): Promise<void>;
+  /** Closes the socket. */
+  leave(): void;
+}
+
+/**
+ * Sends several requests on one connection, without waiting for an answer. The last one asks the server to close it.
+ * HTTP/1.1.
+ */
+export function pipeline(requests: readonly PipelinedRequest[]): PipelinedAnswers {
+  const [{ url }] = requests as readonly [PipelinedRequest];
+  const raw = net.connect({ host: url.hostname, port: portOf(url) });
+  const socket = url.protocol === "https:" ? tls.connect({ socket: raw, rejectUnauthorized: false }) : raw;
+  let answers = "";
+  socket.on("error", ignore).on("data", (bytes: Buffer) => (answers += bytes.toString("latin1")));
+  const closed = new Promise<void>((resolve) => void socket.once("close", () => resolve()));
+  const texts = requests.map((request, index) => {
+    const isLast = index === requests.length - 1;
+    return requestText(
+      request.url,
+      isLast ? { ...request, headers: { ...request.headers, Connection: "close" } } : request,
+    );
+  });
+  socket.write(Buffer.concat(texts));
+  return {
+    ended: closed.then(() => answers),
+    async until(text) {
+      while (!answers.includes(text)) {
+        if (socket.closed)
+          throw new Error(`Cannot go on: the connection is closed, and what came is ${answers.slice(-300)}`);
+        await Promise.race([closed, new Promise((resolve) => void socket.once("data", resolve))]);
+      }
+    },
+    leave: () => socket.destroy(),
+  };
+}
+
 /** Options of {@link connectAndReset} and {@link connectAndLeave}. */
 export interface LeaveOptions extends OpenOptions {
   /** What of the response is waited for. Default: its first bytes. */

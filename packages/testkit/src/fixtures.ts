@@ -324,7 +324,11 @@ function fixturesOver(ledger: Ledger, platform: Platform): Record<string, Fixtur
 
     // Delivery.
     "/body": {
-      source: async (connection, record) => watched(record, [{ data: await platform.readBody(connection) }]),
+      source: async (connection, record) => {
+        const after = Number(connection.url.searchParams.get("after"));
+        if (after > 0) await sleep(after);
+        return watched(record, [{ data: await platform.readBody(connection) }]);
+      },
     },
     "/numbered": {
       source: (connection, record) =>
