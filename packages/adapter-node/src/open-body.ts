@@ -1,7 +1,7 @@
 import { Readable } from "node:stream";
 import type { Exchange, Responder, RespondingWriter, Writer } from "@sluice/core";
 import type { NodeRequest } from "./exchange.ts";
-import { flush, isOver, outliveIdleLimit, ResponseSink, takenError } from "./response-sink.ts";
+import { breakOff, flush, isOver, outliveIdleLimit, ResponseSink, takenError } from "./response-sink.ts";
 import type { NodeResponse } from "./response-sink.ts";
 import { isWaiting, turnOf } from "./turn.ts";
 import { UnreadBody } from "./unread-body.ts";
@@ -46,6 +46,7 @@ export async function openBody<Native>(
   const taken = takenError(res);
   if (taken !== undefined) {
     responder.reject(exchange, taken);
+    if (!res.writableEnded) breakOff(res);
     return undefined;
   }
   const sink = new BodySink(res);
@@ -85,6 +86,10 @@ class BodySink extends ResponseSink {
     res.once("pipe", (source) => {
       this.#isPipedToResponse = source === this.#body;
     });
+  }
+
+  protected override get isReplaced(): boolean {
+    return !this.#isPipedToResponse && this.#res.statusCode >= 400;
   }
 
   override get buffered(): number {

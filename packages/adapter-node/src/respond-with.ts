@@ -2,7 +2,7 @@ import { isFetchRequest } from "@sluice/core";
 import type { Responder } from "@sluice/core";
 import { exchangeOf } from "./exchange.ts";
 import type { NodeRequest } from "./exchange.ts";
-import { isOver, ResponseSink, takenError } from "./response-sink.ts";
+import { breakOff, isOver, ResponseSink, takenError } from "./response-sink.ts";
 import type { NodeResponse } from "./response-sink.ts";
 import { isWaiting, turnOf } from "./turn.ts";
 import { UnreadBody } from "./unread-body.ts";
@@ -36,7 +36,12 @@ export function respondWith<Native>(
   const body = UnreadBody.of(req);
   const respond = (): void => {
     const taken = takenError(res);
-    if (taken !== undefined) return responder.reject(exchange, taken);
+    if (taken !== undefined) {
+      responder.reject(exchange, taken);
+      // What was only begun would never end.
+      if (!res.writableEnded) breakOff(res);
+      return;
+    }
     const sink = new ResponseSink(res);
     const writer = responder.respond(exchange, sink);
     if (body !== undefined) body.writer = writer;

@@ -77,17 +77,19 @@ export class ResponseSink implements Sink {
   }
 
   abort(): void {
-    const res = this.#res;
     // A whole answer of somebody else's may still be on its way.
-    if (this.#isTaken) return;
-    if ("stream" in res) res.stream?.close(CANCEL);
-    else res.destroy();
+    if (!this.#isTaken) breakOff(this.#res);
   }
 
   /** @throws {SluiceError} `invalid-state` where somebody else has begun the response */
   protected refuseTaken(): void {
     this.#taken ??= takenError(this.#res);
     if (this.#taken !== undefined) throw this.#taken;
+  }
+
+  /** Where a framework has answered with an error in place of the stream: it tells of that by itself. */
+  protected get isReplaced(): boolean {
+    return false;
   }
 
   /** Somebody else has ended the response. */
@@ -98,7 +100,7 @@ export class ResponseSink implements Sink {
   #gone(reason?: CloseReason): void {
     const writer = this.#writer;
     if (writer === undefined || writer.reason !== undefined) return;
-    if (!this.#isTaken) return writer.gone(reason);
+    if (!this.#isTaken || this.isReplaced) return writer.gone(reason);
     writer.report(takenError(this.#res));
     writer.gone("write-failed");
   }
@@ -167,6 +169,12 @@ export function outliveIdleLimit(res: NodeResponse): void {
 }
 
 function nothing(): void {}
+
+/** Ends a response so that nobody takes it for a whole one. */
+export function breakOff(res: NodeResponse): void {
+  if ("stream" in res) res.stream?.close(CANCEL);
+  else res.destroy();
+}
 
 /** The client has left before there was an answer. */
 export function isOver(res: NodeResponse): boolean {

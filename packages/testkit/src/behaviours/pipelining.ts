@@ -53,7 +53,8 @@ export const pipelining: Readonly<Record<string, Behaviour>> = {
 };
 
 async function isAlone(stage: Stage, method: string): Promise<void> {
-  const request = { method, url: stage.url("/quiet"), ...(method === "POST" && { body: "hello" }) };
+  const post = { body: "hello", headers: { "Content-Type": "text/plain" } };
+  const request = { method, url: stage.url("/quiet"), ...(method === "POST" && post) };
   const client = pipeline(Array.from({ length: 60 }, () => request));
   await client.until("data: ready");
   // Each is answered after those in front of it have come to the server.
