@@ -88,8 +88,8 @@ class BodySink extends ResponseSink {
     });
   }
 
-  protected override get isReplaced(): boolean {
-    return !this.#isPipedToResponse && this.#res.statusCode >= 400;
+  protected override get isUnsent(): boolean {
+    return !this.#isPipedToResponse;
   }
 
   override get buffered(): number {

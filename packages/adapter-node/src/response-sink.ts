@@ -14,6 +14,7 @@ export class ResponseSink implements Sink {
   /** The response was ended by its stream. */
   protected hasEnded = false;
   #writer: RespondingWriter | undefined = undefined;
+  #isOpen = false;
   #taken: SluiceError | undefined = undefined;
 
   constructor(res: NodeResponse) {
@@ -39,6 +40,7 @@ export class ResponseSink implements Sink {
   open(status: number, headers: Headers): void {
     const res = this.#res;
     this.refuseTaken();
+    this.#isOpen = true;
     res.statusCode = status;
     // Node goes on answering on connections that are kept alive, and its server would not come to its end.
     if (!("stream" in res) && isClosing(res)) res.shouldKeepAlive = false;
@@ -87,9 +89,9 @@ export class ResponseSink implements Sink {
     if (this.#taken !== undefined) throw this.#taken;
   }
 
-  /** Where a framework has answered with an error in place of the stream: it tells of that by itself. */
-  protected get isReplaced(): boolean {
-    return false;
+  /** Nothing of the stream has been sent yet. */
+  protected get isUnsent(): boolean {
+    return !this.#isOpen;
   }
 
   /** Somebody else has ended the response. */
@@ -100,7 +102,8 @@ export class ResponseSink implements Sink {
   #gone(reason?: CloseReason): void {
     const writer = this.#writer;
     if (writer === undefined || writer.reason !== undefined) return;
-    if (!this.#isTaken || this.isReplaced) return writer.gone(reason);
+    // Timeouts and error handlers answer with an error in place of a stream, and that is told by them.
+    if (!this.#isTaken || (this.isUnsent && this.#res.statusCode >= 400)) return writer.gone(reason);
     writer.report(takenError(this.#res));
     writer.gone("write-failed");
   }
