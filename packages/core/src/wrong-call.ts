@@ -87,7 +87,7 @@ function recognise(args: readonly unknown[]): Recognised {
   if (isNodeResponse(node?.["res"] as Loose)) {
     return { given: "an H3 event", from: "@sluice/adapter-node", pass: "event.node.req and event.node.res" };
   }
-  return { given: args.length === 0 ? "nothing" : show(first) };
+  return { given: first === undefined ? "nothing" : show(first) };
 }
 
 function ofFetch(second: Loose, third: Loose): Recognised {
