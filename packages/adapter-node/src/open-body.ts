@@ -1,6 +1,5 @@
 import { Readable } from "node:stream";
 import type { Exchange, Responder, RespondingWriter, Writer } from "@sluice/core";
-import type { NodeRequest } from "./exchange.ts";
 import { breakOff, flush, isOver, outliveIdleLimit, ResponseSink, takenError } from "./response-sink.ts";
 import type { NodeResponse } from "./response-sink.ts";
 import { isWaiting, turnOf } from "./turn.ts";

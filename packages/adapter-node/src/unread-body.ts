@@ -75,7 +75,7 @@ export class UnreadBody {
     req.on("error", ignore);
     if (req.destroyed) return void req.emit("error", error);
     // The connection is not broken off with it.
-    req._destroy = (_, done) => done(error);
+    Object.assign(req, { _destroy: (_: unknown, done: (error: Error) => void) => done(error) });
     req.destroy(error);
   }
 }
