@@ -1,5 +1,5 @@
 import { Readable } from "node:stream";
-import type { Exchange, Responder, Writer } from "@sluice/core";
+import type { Exchange, Responder, SinkEnd, Writer } from "@sluice/core";
 import { flush, isOver, outliveIdleLimit, ResponseSink, watch } from "./response-sink.ts";
 import type { NodeResponse } from "./response-sink.ts";
 
@@ -7,8 +7,11 @@ import type { NodeResponse } from "./response-sink.ts";
 export interface Answer {
   readonly status: number;
   readonly headers: Headers;
-  /** The event stream, to be piped to the response; ended, for HEAD. Undefined where the status says all. */
-  readonly body: Readable | undefined;
+  /**
+   * The event stream, to be piped to the response; ended, for HEAD. Or the text of a refusal; undefined where the status says
+   * all.
+   */
+  readonly body: Readable | string | undefined;
   /** The connection's: a server that closes calls `end("drained")`. */
   readonly writer: Writer;
 }
@@ -42,7 +45,7 @@ export async function openBody<Native>(
   sink.connect(writer);
   watch(res, writer);
   const opening = await sink.opened;
-  if (opening?.body !== undefined) outliveIdleLimit(res);
+  if (opening?.body instanceof Readable) outliveIdleLimit(res);
   return opening && { ...opening, writer };
 }
 
@@ -85,9 +88,9 @@ class BodySink extends ResponseSink {
     void writer.closed.then(() => this.#open(undefined));
   }
 
-  override open(status: number, headers: Headers): void {
+  override open(status: number, headers: Headers, text?: string): void {
     if (status === 200) outliveIdleLimit(this.#res);
-    this.#open({ status, headers, body: status === 200 ? this.#body : undefined });
+    this.#open({ status, headers, body: status === 200 ? this.#body : text });
   }
 
   override write(bytes: Uint8Array<ArrayBuffer>): boolean {
@@ -97,7 +100,18 @@ class BodySink extends ResponseSink {
     return this.#body.push(bytes) && !this.#body.isPaused();
   }
 
-  override end(): void {
+  override end(how: SinkEnd): void {
+    if (how === "broken") this.#breakOffAtEnd();
     this.#body.push(null);
+  }
+
+  /** What the body is piped through still passes on what it holds, and then ends the response. */
+  #breakOffAtEnd(): void {
+    const res = this.#res;
+    const end = (): NodeResponse => {
+      super.end("broken");
+      return res;
+    };
+    Object.assign(res, { end });
   }
 }

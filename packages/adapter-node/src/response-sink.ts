@@ -2,7 +2,8 @@ import type { ServerResponse } from "node:http";
 import { Server } from "node:net";
 import type { Socket } from "node:net";
 import type { Http2ServerResponse } from "node:http2";
-import type { Sink, Writer } from "@sluice/core";
+import type { Sink, SinkEnd, Writer } from "@sluice/core";
+import { breakOff, CANCEL } from "./break-off.ts";
 import { asBuffer, asChunk, chunkedSocketOf } from "./chunk.ts";
 
 export type NodeResponse = ServerResponse | Http2ServerResponse;
@@ -10,6 +11,8 @@ export type NodeResponse = ServerResponse | Http2ServerResponse;
 /** A `Sink` that writes to Node's response. */
 export class ResponseSink implements Sink {
   readonly #res: NodeResponse;
+  /** The body of a refusal. */
+  #text: string | undefined = undefined;
 
   constructor(res: NodeResponse) {
     this.#res = res;
@@ -19,8 +22,9 @@ export class ResponseSink implements Sink {
     return "stream" in this.#res ? (this.#res.stream?.writableLength ?? 0) : this.#res.writableLength;
   }
 
-  open(status: number, headers: Headers): void {
+  open(status: number, headers: Headers, text?: string): void {
     const res = this.#res;
+    this.#text = text;
     res.statusCode = status;
     // Node goes on answering on connections that are kept alive, and its server would not come to its end.
     if (!("stream" in res) && isClosing(res)) res.shouldKeepAlive = false;
@@ -48,8 +52,9 @@ export class ResponseSink implements Sink {
     return hasRoom;
   }
 
-  end(): void {
-    this.#res.end();
+  end(how: SinkEnd): void {
+    if (how === "broken") breakOff(this.#res);
+    else this.#res.end(this.#text ?? "");
   }
 
   abort(): void {
@@ -105,9 +110,6 @@ function flat(headers: Headers): string[] {
   flattened.set(headers, names);
   return names;
 }
-
-/** The HTTP/2 error code (RFC 9113, section 7). */
-const CANCEL = 8;
 
 /** A compressing middleware holds bytes back until it is told not to. */
 export function flush(res: NodeResponse): void {

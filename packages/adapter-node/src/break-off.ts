@@ -1,0 +1,63 @@
+import type { ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+import type { NodeResponse } from "./response-sink.ts";
+
+/**
+ * Breaks a response off behind all that was written to it: the client gets that, and can tell that it is not all. `drain` is
+ * emitted once the last bytes have left.
+ */
+export function breakOff(res: NodeResponse): void {
+  const onFlushed = (): boolean => res.emit("drain");
+  if ("stream" in res) {
+    const { stream } = res;
+    // What lies in the stream when it is closed is dropped. This write comes behind it.
+    stream?.write("", () => {
+      onFlushed();
+      stream.close(CANCEL);
+    });
+  } else if (res.socket !== null) {
+    breakOffSocket(res, res.socket, onFlushed);
+  } else {
+    // It waits for its turn. Node hands over what it holds when it has told of the socket.
+    res.once("socket", (socket: Socket) => process.nextTick(breakOffSocket, res, socket, onFlushed));
+  }
+}
+
+function breakOffSocket(res: ServerResponse, socket: Socket, onFlushed: () => void): void {
+  // Of a chunked body the last chunk is missing. Any other, to a client of HTTP/1.0, is complete when its connection ends,
+  // unless that is reset.
+  if (res.chunkedEncoding) {
+    socket.end(() => {
+      onFlushed();
+      lingerThenClose(socket);
+    });
+  } else {
+    socket.write("", () => {
+      onFlushed();
+      reset(socket);
+    });
+  }
+}
+
+/**
+ * Closing at once would reset the connection where the client has sent something that was not read, and what is on its way
+ * to it would be lost: it closes by itself when it has seen the end.
+ */
+function lingerThenClose(socket: Socket): void {
+  const timer = setTimeout(() => socket.destroy(), LINGER).unref();
+  socket.once("close", () => clearTimeout(timer));
+}
+
+function reset(socket: Socket): void {
+  try {
+    socket.resetAndDestroy();
+  } catch {
+    socket.destroy(); // not TCP: TLS tells by itself that it was cut, and a Unix socket cannot
+  }
+}
+
+/** The HTTP/2 error code (RFC 9113, section 7). */
+export const CANCEL = 8;
+
+/** In ms. */
+const LINGER = 1000;
