@@ -99,7 +99,8 @@ const SENTENCES: Readonly<Record<number, string>> = {
 
 function sentenceFor(status: number): string | undefined {
   if (status === 204) return undefined;
-  const why = SENTENCES[status] ?? (status < 500 ? "the request was refused" : "the server has failed, and has logged why");
+  const why =
+    SENTENCES[status] ?? (status < 500 ? "the request was refused" : "the server has failed, and has logged why");
   return `Cannot open event stream: ${why}\n`;
 }
 
