@@ -1,4 +1,5 @@
 import type { ServerResponse } from "node:http";
+import type { Http2Stream } from "node:http2";
 import type { Socket } from "node:net";
 import type { NodeResponse } from "./response-sink.ts";
 
@@ -10,10 +11,10 @@ export function breakOff(res: NodeResponse): void {
   const onFlushed = (): boolean => res.emit("drain");
   if ("stream" in res) {
     const { stream } = res;
-    // What lies in the stream when it is closed is dropped. This write comes behind it.
+    // What lies in the stream when it is reset is dropped. This write comes behind it.
     stream?.write("", () => {
       onFlushed();
-      stream.close(CANCEL);
+      reset(stream);
     });
   } else if (res.socket !== null) {
     breakOffSocket(res, res.socket, onFlushed);
@@ -34,7 +35,7 @@ function breakOffSocket(res: ServerResponse, socket: Socket, onFlushed: () => vo
   } else {
     socket.write("", () => {
       onFlushed();
-      reset(socket);
+      resetSocket(socket);
     });
   }
 }
@@ -48,16 +49,18 @@ function lingerThenClose(socket: Socket): void {
   socket.once("close", () => clearTimeout(timer));
 }
 
-function reset(socket: Socket): void {
+/** Cuts one stream of an HTTP/2 session off. Its own `close()` ends it first, as if it were complete, where nothing is pending. */
+export function reset(stream: Http2Stream): void {
+  stream.destroy(new Error("The event stream was broken off"));
+}
+
+function resetSocket(socket: Socket): void {
   try {
     socket.resetAndDestroy();
   } catch {
     socket.destroy(); // not TCP: TLS tells by itself that it was cut, and a Unix socket cannot
   }
 }
-
-/** The HTTP/2 error code (RFC 9113, section 7). */
-export const CANCEL = 8;
 
 /** In ms. */
 const LINGER = 1000;

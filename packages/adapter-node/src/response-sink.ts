@@ -3,7 +3,7 @@ import { Server } from "node:net";
 import type { Socket } from "node:net";
 import type { Http2ServerResponse } from "node:http2";
 import type { Sink, SinkEnd, Writer } from "@sluice/core";
-import { breakOff, CANCEL } from "./break-off.ts";
+import { breakOff, reset } from "./break-off.ts";
 import { asBuffer, asChunk, chunkedSocketOf } from "./chunk.ts";
 
 export type NodeResponse = ServerResponse | Http2ServerResponse;
@@ -59,8 +59,8 @@ export class ResponseSink implements Sink {
 
   abort(): void {
     const res = this.#res;
-    if ("stream" in res) res.stream?.close(CANCEL);
-    else res.destroy();
+    if (!("stream" in res)) res.destroy();
+    else if (res.stream !== undefined) reset(res.stream);
   }
 
   #write(bytes: Uint8Array<ArrayBuffer>): boolean {
