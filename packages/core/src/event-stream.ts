@@ -2,6 +2,7 @@ import type { EventStreamOptions } from "./options.ts";
 import { createResponder } from "./respond.ts";
 import type { Responder } from "./respond.ts";
 import type { Source } from "./source.ts";
+import { startTimer } from "./timer.ts";
 import type { Sink, SinkEnd, Writer } from "./writer.ts";
 
 /** `connection.native` where the platform's handler takes a `Request`. */
@@ -194,11 +195,15 @@ class ResponseSink implements Sink {
   }
 
   #close(how: SinkEnd): void {
-    if (how === "broken") return this.abort();
+    // An error drops what the runtime has taken and not yet sent.
+    if (how === "broken") return void startTimer(LAST_BYTES, () => this.abort());
     this.#options.onEnd?.();
     this.#controller?.close();
   }
 }
+
+/** In ms: what a runtime needs to send what it has taken. */
+const LAST_BYTES = 100;
 
 /** In bytes. */
 const LARGE = 16 * 1024;

@@ -72,7 +72,7 @@ export const manyEvents = 300;
 
 /** What the error says that the fixture `/challenged` throws. */
 export const challenge = {
-  headers: { "WWW-Authenticate": 'Bearer realm="fixtures"', "Content-Type": "application/problem+json" },
+  headers: { "WWW-Authenticate": 'Bearer realm="fixtures"', "Content-Type": "application/problem+json; charset=utf-8" },
   body: '{"title":"größer als nichts"}',
 } as const;
 

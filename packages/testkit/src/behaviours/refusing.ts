@@ -39,7 +39,9 @@ export const refusing: Readonly<Record<string, Behaviour>> = {
     for (const path of ["/challenged", "/otherwise"]) {
       for (const headers of [{}, preflight]) {
         const client = await stage.read(path, { method: "OPTIONS", headers });
-        expect([client.status, client.text, client.headers["allow"]]).toEqual([204, "", METHODS]);
+        expect([client.status, client.text]).toEqual([204, ""]);
+        // A middleware in front may answer preflights by itself.
+        if (headers !== preflight) expect(client.headers["allow"]).toBe(METHODS);
         if (path === "/challenged") expect(client.headers["access-control-allow-origin"]).toBe("https://example.com");
         expect(client.headers["www-authenticate"]).toBeUndefined();
       }
