@@ -79,7 +79,7 @@ async function respond<Native>(
 ): Promise<void> {
   const answer = await openBody(responder, exchange, reply.raw);
   if (answer === undefined) return; // nobody is left to answer
-  if (answer.body !== undefined) endOnClose(reply.server.server, reply.raw, answer.writer);
+  if (typeof answer.body === "object") endOnClose(reply.server.server, reply.raw, answer.writer);
   send(reply, answer);
 }
 

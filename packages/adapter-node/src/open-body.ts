@@ -1,6 +1,6 @@
 import { Readable } from "node:stream";
-import type { Exchange, Responder, RespondingWriter, Writer } from "@sluice/core";
-import { breakOff, flush, isOver, outliveIdleLimit, ResponseSink, takenError } from "./response-sink.ts";
+import type { Exchange, Responder, RespondingWriter, SinkEnd, Writer } from "@sluice/core";
+import { cutOff, flush, isOver, outliveIdleLimit, ResponseSink, takenError } from "./response-sink.ts";
 import type { NodeResponse } from "./response-sink.ts";
 import { isWaiting, turnOf } from "./turn.ts";
 import { UnreadBody } from "./unread-body.ts";
@@ -9,8 +9,11 @@ import { UnreadBody } from "./unread-body.ts";
 export interface Answer {
   readonly status: number;
   readonly headers: Headers;
-  /** The event stream, to be piped to the response; ended, for HEAD. Undefined where the status says all. */
-  readonly body: Readable | undefined;
+  /**
+   * The event stream, to be piped to the response; ended, for HEAD. Or the text of a refusal; undefined where the status says
+   * all.
+   */
+  readonly body: Readable | string | undefined;
   /** The connection's: a server that closes calls `end("drained")`. */
   readonly writer: Writer;
 }
@@ -45,7 +48,7 @@ export async function openBody<Native>(
   const taken = takenError(res);
   if (taken !== undefined) {
     responder.reject(exchange, taken);
-    if (!res.writableEnded) breakOff(res);
+    if (!res.writableEnded) cutOff(res);
     return undefined;
   }
   const sink = new BodySink(res);
@@ -53,7 +56,7 @@ export async function openBody<Native>(
   if (body !== undefined) body.writer = writer;
   sink.watch(writer);
   const opening = await sink.opened;
-  if (opening?.body !== undefined) outliveIdleLimit(res);
+  if (opening?.body instanceof Readable) outliveIdleLimit(res);
   return opening && { ...opening, writer };
 }
 
@@ -101,10 +104,10 @@ class BodySink extends ResponseSink {
     void writer.closed.then(() => this.#open(undefined));
   }
 
-  override open(status: number, headers: Headers): void {
+  override open(status: number, headers: Headers, text?: string): void {
     this.refuseTaken();
     if (status === 200) outliveIdleLimit(this.#res);
-    this.#open({ status, headers, body: status === 200 ? this.#body : undefined });
+    this.#open({ status, headers, body: status === 200 ? this.#body : text });
   }
 
   override write(bytes: Uint8Array<ArrayBuffer>): boolean {
@@ -114,8 +117,19 @@ class BodySink extends ResponseSink {
     return this.#body.push(bytes) && !this.#body.isPaused();
   }
 
-  override end(): void {
+  override end(how: SinkEnd): void {
     this.hasEnded = true;
+    if (how === "broken") this.#breakOffAtEnd();
     this.#body.push(null);
+  }
+
+  /** What the body is piped through still passes on what it holds, and then ends the response. */
+  #breakOffAtEnd(): void {
+    const res = this.#res;
+    const end = (): NodeResponse => {
+      super.end("broken");
+      return res;
+    };
+    Object.assign(res, { end });
   }
 }

@@ -2,7 +2,7 @@ import { isFetchRequest } from "@sluice/core";
 import type { Responder } from "@sluice/core";
 import { exchangeOf } from "./exchange.ts";
 import type { NodeRequest } from "./exchange.ts";
-import { breakOff, isOver, ResponseSink, takenError } from "./response-sink.ts";
+import { cutOff, isOver, ResponseSink, takenError } from "./response-sink.ts";
 import type { NodeResponse } from "./response-sink.ts";
 import { isWaiting, turnOf } from "./turn.ts";
 import { UnreadBody } from "./unread-body.ts";
@@ -39,7 +39,7 @@ export function respondWith<Native>(
     if (taken !== undefined) {
       responder.reject(exchange, taken);
       // What was only begun would never end.
-      if (!res.writableEnded) breakOff(res);
+      if (!res.writableEnded) cutOff(res);
       return;
     }
     const sink = new ResponseSink(res);

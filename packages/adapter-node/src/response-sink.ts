@@ -2,7 +2,8 @@ import type { ServerResponse } from "node:http";
 import { Server } from "node:net";
 import type { Http2ServerResponse } from "node:http2";
 import { SluiceError } from "@sluice/core";
-import type { CloseReason, RespondingWriter, Sink } from "@sluice/core";
+import type { CloseReason, RespondingWriter, Sink, SinkEnd } from "@sluice/core";
+import { breakOff, reset } from "./break-off.ts";
 import { asBuffer, asChunk, chunkedSocketOf } from "./chunk.ts";
 import { isWaiting } from "./turn.ts";
 
@@ -16,6 +17,8 @@ export class ResponseSink implements Sink {
   #writer: RespondingWriter | undefined = undefined;
   #isOpen = false;
   #taken: SluiceError | undefined = undefined;
+  /** The body of a refusal. */
+  #text: string | undefined = undefined;
 
   constructor(res: NodeResponse) {
     this.#res = res;
@@ -37,10 +40,11 @@ export class ResponseSink implements Sink {
     return "stream" in this.#res ? (this.#res.stream?.writableLength ?? 0) : this.#res.writableLength;
   }
 
-  open(status: number, headers: Headers): void {
+  open(status: number, headers: Headers, text?: string): void {
     const res = this.#res;
     this.refuseTaken();
     this.#isOpen = true;
+    this.#text = text;
     res.statusCode = status;
     // Node goes on answering on connections that are kept alive, and its server would not come to its end.
     if (!("stream" in res) && isClosing(res)) res.shouldKeepAlive = false;
@@ -72,15 +76,16 @@ export class ResponseSink implements Sink {
     return hasRoom;
   }
 
-  end(): void {
+  end(how: SinkEnd): void {
     if (this.#taken !== undefined) return this.abort();
     this.hasEnded = true;
-    this.#res.end();
+    if (how === "broken") breakOff(this.#res);
+    else this.#res.end(this.#text ?? "");
   }
 
   abort(): void {
     // A whole answer of somebody else's may still be on its way.
-    if (!this.#isTaken) breakOff(this.#res);
+    if (!this.#isTaken) cutOff(this.#res);
   }
 
   /** @throws {SluiceError} `invalid-state` where somebody else has begun the response */
@@ -156,9 +161,6 @@ function flat(headers: Headers): string[] {
   return names;
 }
 
-/** The HTTP/2 error code (RFC 9113, section 7). */
-const CANCEL = 8;
-
 /** A compressing middleware holds bytes back until it is told not to. */
 export function flush(res: NodeResponse): void {
   if ("flush" in res && typeof res.flush === "function") res.flush();
@@ -173,10 +175,10 @@ export function outliveIdleLimit(res: NodeResponse): void {
 
 function nothing(): void {}
 
-/** Ends a response so that nobody takes it for a whole one. */
-export function breakOff(res: NodeResponse): void {
-  if ("stream" in res) res.stream?.close(CANCEL);
-  else res.destroy();
+/** Breaks a response off at once, so that nobody takes it for a whole one. */
+export function cutOff(res: NodeResponse): void {
+  if (!("stream" in res)) res.destroy();
+  else if (res.stream !== undefined) reset(res.stream);
 }
 
 /** The client has left before there was an answer. */

@@ -4,6 +4,7 @@ import type { Rule } from "./check-options.ts";
 import { encodeEvent } from "./encode.ts";
 import { SluiceError } from "./errors.ts";
 import type { ServerSentEvent } from "./event.ts";
+import { COMMENT } from "./greetings.ts";
 import { Tick } from "./tick.ts";
 import type { Ticking } from "./tick.ts";
 
@@ -13,7 +14,7 @@ import type { Ticking } from "./tick.ts";
  * | reason | what happened |
  * | --- | --- |
  * | `finished` | the source had no more to say |
- * | `failed` | the source threw; the client sees a clean end and may reconnect |
+ * | `failed` | the source threw; on GET the client sees a clean end and may reconnect, on POST a response that was broken off |
  * | `disconnected` | the client went away |
  * | `write-failed` | the platform refused a write |
  * | `write-deadline` | the client took nothing for `writeDeadline` ms |
@@ -39,10 +40,17 @@ export type CloseReason =
   | "drained"
   | "refused";
 
+/** How a response ends: as its framing says, or before. */
+export type SinkEnd = "complete" | "broken";
+
 /** What a platform must be able to do for one response: the seam between core and every adapter. */
 export interface Sink {
-  /** Sends status and headers, without waiting for a body. Called once, before any write. */
-  open(status: number, headers: Headers): void;
+  /**
+   * Sends status and headers, without waiting for a body. Called once, before any write.
+   *
+   * @param text the whole body of a response that is not a stream: nothing is written then, and `end()` follows at once
+   */
+  open(status: number, headers: Headers, text?: string): void;
   /**
    * Hands bytes over, to go out now. They are never changed afterwards.
    *
@@ -50,11 +58,14 @@ export interface Sink {
    */
   write(bytes: Uint8Array<ArrayBuffer>): boolean;
   /**
-   * Ends the response cleanly, after what was written. Where `buffered` is not 0 then, `drained()` is called on the writer
-   * once all has left.
+   * Ends the response, after what was written. Where `buffered` is not 0 then, `drained()` is called on the writer once all
+   * has left.
+   *
+   * @param how `complete`: cleanly. `broken`: what was written still goes out, and then the response breaks off, so that the
+   * client cannot take it for the whole
    */
-  end(): void;
-  /** Breaks the connection off. */
+  end(how: SinkEnd): void;
+  /** Breaks the connection off at once, whatever the platform still holds. */
   abort(): void;
   /** How many bytes the platform has taken and not yet passed on; when it shrinks, the client is reading. */
   readonly buffered: number;
@@ -62,7 +73,7 @@ export interface Sink {
 
 /** The limits and deadlines of one connection's writer. */
 export interface WriterOptions {
-  /** After so many ms without a write a comment is sent; `false` for never. Default 15,000. */
+  /** After so many ms without a write a comment is sent; `false` for never. Default 10,000. */
   readonly keepAlive?: number | false | undefined;
   /** A client that takes nothing for so many ms, while something waits for it, is cut off; `false` for never. Default 30,000. */
   readonly writeDeadline?: number | false | undefined;
@@ -93,7 +104,7 @@ export const writerRules: Readonly<Record<keyof WriterOptions, Rule>> = {
 
 export function resolveWriterOptions(options: WriterOptions): WriterSettings {
   return {
-    keepAlive: options.keepAlive ?? 15_000,
+    keepAlive: options.keepAlive ?? 10_000,
     writeDeadline: options.writeDeadline ?? 30_000,
     maxWriteBytes: options.maxWriteBytes ?? 65_536,
     maxPendingBytes: options.maxPendingBytes ?? 1_048_576,
@@ -164,6 +175,7 @@ export function createWriter(sink: Sink, options: WriterOptions = {}): Writer {
     lookBy: (at) => tick.by(writer, at),
     onRoom() {},
     onOver: () => tick.letGo(writer),
+    endOf: () => "complete",
     cursorUpdate: () => undefined,
   };
   return writer;
@@ -177,12 +189,13 @@ export interface WriterOwner {
   onRoom(): void;
   /** Called once, before `closed` resolves. */
   onOver(reason: CloseReason): void;
+  /** How the response ends. */
+  endOf(reason: CloseReason): SinkEnd;
   /** What to send to a silent client in place of a comment. */
   cursorUpdate(): Uint8Array<ArrayBuffer> | undefined;
 }
 
 const utf8 = new TextEncoder();
-const KEEP_ALIVE = utf8.encode(encodeEvent({ comment: "" }));
 const ROOM = Promise.resolve();
 
 export class SinkWriter implements Writer, Ticking {
@@ -375,7 +388,7 @@ export class SinkWriter implements Writer, Ticking {
     this.#hasEnded = true;
     this.#full = true;
     try {
-      this.#sink.end();
+      this.#sink.end(this.owner.endOf(reason));
     } catch {
       return this.abort(reason);
     }
@@ -419,7 +432,7 @@ export class SinkWriter implements Writer, Ticking {
     const { keepAlive } = this.#settings;
     if (keepAlive === false || this.#lastWrite === undefined) return Infinity;
     if (now < this.#lastWrite + keepAlive - 1) return this.#lastWrite + keepAlive;
-    this.#handOver(this.owner.cursorUpdate() ?? KEEP_ALIVE);
+    this.#handOver(this.owner.cursorUpdate() ?? COMMENT);
     return now + keepAlive;
   }
 

@@ -161,8 +161,8 @@ export function adapterSuite(
 const isClean: Behaviour = async (stage) => {
   const startedAt = performance.now();
   let report = await stage.report();
-  // Some platforms notice that a client has gone when they next write: the default keep-alive comes after 15 seconds.
-  while (report.open > 0 && performance.now() - startedAt < 17_000) {
+  // Some platforms notice that a client has gone when they next write: the default keep-alive comes after 10 seconds.
+  while (report.open > 0 && performance.now() - startedAt < 12_000) {
     await new Promise((resolve) => setTimeout(resolve, 50));
     report = await stage.report();
   }

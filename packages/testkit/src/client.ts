@@ -14,8 +14,11 @@ import type { DecodedEvent } from "@sluice/core";
 export interface OpenOptions {
   /** Default `GET`. */
   readonly method?: string | undefined;
-  /** Over `Accept: text/event-stream`; `undefined` leaves a header out. Bytes beyond ASCII: one character for each. */
-  readonly headers?: Readonly<Record<string, string | undefined>> | undefined;
+  /**
+   * Over `Accept: text/event-stream`; `undefined` leaves a header out, and an array sends it several times. Bytes beyond
+   * ASCII: one character for each.
+   */
+  readonly headers?: Readonly<Record<string, string | readonly string[] | undefined>> | undefined;
   /** The request's body. */
   readonly body?: string | undefined;
   /** Speaks HTTP/2: over TLS for `https:` URLs, with prior knowledge for `http:` ones. Default false. */
@@ -219,17 +222,23 @@ function portOf(url: URL): number {
   return Number(url.port) || (url.protocol === "https:" ? 443 : 80);
 }
 
-function headersOf({ headers, body }: OpenOptions): Record<string, string> {
+function headersOf({ headers, body }: OpenOptions): Record<string, string | string[]> {
   const all = {
     Accept: "text/event-stream",
     ...(body !== undefined && { "Content-Length": `${Buffer.byteLength(body)}` }),
     ...headers,
   };
-  return Object.fromEntries(Object.entries(all).filter((entry): entry is [string, string] => entry[1] !== undefined));
+  return Object.fromEntries(
+    Object.entries(all).flatMap(([name, value]) =>
+      value === undefined ? [] : [[name, typeof value === "string" ? value : [...value]]],
+    ),
+  );
 }
 
 function requestText(url: URL, options: OpenOptions): Buffer {
-  const lines = Object.entries(headersOf(options)).map(([name, value]) => `${name}: ${value}`);
+  const lines = Object.entries(headersOf(options)).flatMap(([name, value]) =>
+    [value].flat().map((each) => `${name}: ${each}`),
+  );
   const head = [
     `${options.method ?? "GET"} ${url.pathname}${url.search} HTTP/1.1`,
     `Host: ${url.host}`,
