@@ -1,5 +1,6 @@
 import type { Behaviour, Exceptions } from "@sluice/testkit";
 import { connectStalled } from "@sluice/testkit/clients";
+import { manyEvents } from "@sluice/testkit/fixtures";
 import { expect } from "vitest";
 
 const leavingUnseen =
@@ -31,6 +32,22 @@ const isCutOffCleanly: Behaviour = async (stage) => {
   expect(await client.ended).toBe("complete");
 };
 
+/** All that was sent arrives, and the source is stopped; the client cannot tell that it is not all. */
+const isWholeToItsClient =
+  (...paths: readonly string[]): Behaviour =>
+  async (stage) => {
+    for (const path of paths) {
+      const client = await stage.read(path, { method: "POST" });
+      expect([path, client.status, client.end]).toEqual([path, 200, "complete"]);
+      expect(client.events).toHaveLength(path === "/throws-after-many" ? manyEvents : 1);
+    }
+    await stage.until((records) => records.every(({ closed, aborted }) => closed !== undefined && aborted), 2000);
+  };
+
+const failsAsIfComplete =
+  "the Edge runtime's server ends a body that fails as if it were complete: " +
+  "https://github.com/vercel/edge-runtime/blob/main/packages/runtime/src/server/create-handler.ts";
+
 /** What Vercel's Edge runtime cannot do. */
 export const edgeRuntimeExceptions: Exceptions = {
   "stops a generator that waits when its client leaves": { reason: leavingUnseen, instead: isSeenWhenWriting("leave") },
@@ -47,9 +64,16 @@ export const edgeRuntimeExceptions: Exceptions = {
     instead: isSeenOnceAnswered,
   },
   "cuts off a client that takes nothing for as long as the write deadline": {
-    reason:
-      "the Edge runtime's server ends a body that fails as if it were complete: " +
-      "https://github.com/vercel/edge-runtime/blob/main/packages/runtime/src/server/create-handler.ts",
+    reason: failsAsIfComplete,
     instead: isCutOffCleanly,
   },
+  "breaks off the answer to a POST whose source throws, behind all that was sent": {
+    reason: failsAsIfComplete,
+    instead: isWholeToItsClient("/throws-later", "/throws-after-many"),
+  },
+  "breaks off the answer to a POST that ends before its source has: by age, expiry, drain, or an event that is refused":
+    {
+      reason: failsAsIfComplete,
+      instead: isWholeToItsClient("/max-age", "/authorize-expires", "/invalid-event"),
+    },
 };

@@ -1,5 +1,6 @@
 import type { Behaviour, Exceptions } from "@sluice/testkit";
 import { connectStalled } from "@sluice/testkit/clients";
+import { manyEvents } from "@sluice/testkit/fixtures";
 import { expect } from "vitest";
 
 const finUnseen =
@@ -29,6 +30,21 @@ const isCutOffCleanly: Behaviour = async (stage) => {
   expect(await client.ended).toBe("complete");
 };
 
+/** All that was sent arrives, and the source is stopped; the client cannot tell that it is not all. */
+const isWholeToItsClient =
+  (...paths: readonly string[]): Behaviour =>
+  async (stage) => {
+    for (const path of paths) {
+      const client = await stage.read(path, { method: "POST" });
+      expect([path, client.status, client.end]).toEqual([path, 200, "complete"]);
+      expect(client.events).toHaveLength(path === "/throws-after-many" ? manyEvents : 1);
+    }
+    await stage.until((records) => records.every(({ closed, aborted }) => closed !== undefined && aborted), 2000);
+  };
+
+const failsAsIfComplete =
+  "workerd ends a body that fails as if it were complete: https://github.com/cloudflare/workerd/issues/6818";
+
 /** What workerd cannot do, with the flag `enable_request_signal`. Without it, it tells of no client that has gone. */
 export const workerdExceptions: Exceptions = {
   "stops a generator that waits when its client leaves": { reason: finUnseen, instead: isSeenWhenWriting },
@@ -41,9 +57,18 @@ export const workerdExceptions: Exceptions = {
     instead: isSeenWhenReset,
   },
   "cuts off a client that takes nothing for as long as the write deadline": {
-    reason: "workerd ends a body that fails as if it were complete: https://github.com/cloudflare/workerd/issues/6818",
+    reason: failsAsIfComplete,
     instead: isCutOffCleanly,
   },
+  "breaks off the answer to a POST whose source throws, behind all that was sent": {
+    reason: failsAsIfComplete,
+    instead: isWholeToItsClient("/throws-later", "/throws-after-many"),
+  },
+  "breaks off the answer to a POST that ends before its source has: by age, expiry, drain, or an event that is refused":
+    {
+      reason: failsAsIfComplete,
+      instead: isWholeToItsClient("/max-age", "/authorize-expires", "/invalid-event"),
+    },
 };
 
 const apart =
@@ -66,6 +91,7 @@ export const workerExceptions: Exceptions = {
       "gives twenty readers of a channel that are reset again and again exact histories",
       "lets no reader of a channel wait for another that reads nothing",
       "ends the readers of a hub that drains, and sends those that come meanwhile away, all to come back",
+      "turns a POST away with 503 while its hub drains, as no client of it would come back to a stream",
       "stops the functions under a hub that drains, and lets their clients come back",
       "lets go of all that it held for connections that have ended, however they ended",
     ].map((name) => [name, apart]),

@@ -1,10 +1,12 @@
-import { createResponder, respondWithStream } from "@sluice/core";
+import { createResponder, isFetchRequest, refuseCall, respondWithStream } from "@sluice/core";
 import type { EventStreamOptions, Source } from "@sluice/core";
 
-/** What the adapter uses of the server that Bun passes to a handler: every `Bun.Server` is one. */
+/** What is known of the server that Bun passes to a handler where no type says more: every `Bun.Server` is one. */
 export interface BunServer {
   /** Sets the idle limit of one request's connection, in seconds; 0 for none. */
   timeout(request: Request, seconds: number): void;
+  /** The address of a request's client; null where it has gone. */
+  requestIP(request: Request): { readonly address: string; readonly family: string; readonly port: number } | null;
 }
 
 /** `connection.native` in Bun. */
@@ -33,7 +35,7 @@ export interface BunNative<Server extends BunServer = BunServer, BunRequest exte
  *
  * // What Bun does with `Bun.serve(options)`.
  * const request = new Request("http://localhost/hello", { method: "POST" });
- * const response = await options.routes["/hello"](request, { timeout: () => {} });
+ * const response = await options.routes["/hello"](request, { timeout: () => {}, requestIP: () => null });
  * console.assert((await response.text()).includes("data: hello\n\n"));
  * ```
  */
@@ -42,7 +44,10 @@ export function eventStream<Server extends BunServer = BunServer, BunRequest ext
   options: EventStreamOptions<BunNative<Server, BunRequest>> = {},
 ): (request: BunRequest, server: Server) => Promise<Response> {
   const responder = createResponder(source, options);
-  return (request, server) => {
+  return (request, server, ...others: unknown[]) => {
+    if (!isFetchRequest(request) || typeof (server as BunServer | undefined)?.timeout !== "function") {
+      return refuseCall({ from: "@sluice/adapter-bun", takes: "(request, server)" }, [request, server, ...others]);
+    }
     if (!responder.passesOn(request)) server.timeout(request, 0);
     const native = { request, server };
     const { response } = respondWithStream(responder, request, native, {

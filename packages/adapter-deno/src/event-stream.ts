@@ -1,4 +1,4 @@
-import { createResponder, respondWithStream } from "@sluice/core";
+import { createResponder, isFetchRequest, refuseCall, respondWithStream } from "@sluice/core";
 import type { EventStreamOptions, Source } from "@sluice/core";
 
 /** What the adapter uses of what Deno passes to a handler beside the request: every `Deno.ServeHandlerInfo` is one. */
@@ -37,7 +37,10 @@ export function eventStream<Info extends DenoInfo = DenoInfo>(
   options: EventStreamOptions<DenoNative<Info>> = {},
 ): (request: Request, info: Info) => Promise<Response> {
   const responder = createResponder(source, options);
-  return (request, info) => {
+  return (request, info, ...others: unknown[]) => {
+    if (!isFetchRequest(request) || typeof (info as DenoInfo | undefined)?.completed?.then !== "function") {
+      return refuseCall({ from: "@sluice/adapter-deno", takes: "(request, info)" }, [request, info, ...others]);
+    }
     const { response, writer } = respondWithStream(responder, request, { request, info });
     if (writer !== undefined) {
       const gone = (): void => writer.gone();

@@ -1,4 +1,4 @@
-import { createResponder, respondWithStream } from "@sluice/core";
+import { createResponder, isFetchRequest, refuseCall, respondWithStream } from "@sluice/core";
 import type { EventStreamOptions, Source } from "@sluice/core";
 
 /** What the adapter uses of an invocation's `ctx`: an `ExecutionContext`, or the `ctx` of a Durable Object. */
@@ -52,6 +52,9 @@ export function eventStream<Env = unknown, Context extends InvocationContext = I
 ): (request: Request, env: Env, ctx: Context) => Promise<Response> {
   const responder = createResponder(source, options);
   return (request, env, ctx) => {
+    if (!isFetchRequest(request) || typeof (ctx as InvocationContext | undefined)?.waitUntil !== "function") {
+      return refuseCall({ from: "@sluice/adapter-edge/cloudflare", takes: "(request, env, ctx)" }, [request, env, ctx]);
+    }
     const native = { request, env, ctx };
     const { response, done } = respondWithStream(responder, request, native, { signal: request.signal });
     ctx.waitUntil(done);

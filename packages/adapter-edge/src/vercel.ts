@@ -1,4 +1,4 @@
-import { createResponder, respondWithStream } from "@sluice/core";
+import { createResponder, isFetchRequest, refuseCall, respondWithStream } from "@sluice/core";
 import type { EventStreamOptions, Source } from "@sluice/core";
 
 /** `connection.native` in Vercel's Edge runtime. */
@@ -33,7 +33,10 @@ export function eventStream(
   options: EventStreamOptions<VercelNative> = {},
 ): (request: Request) => Promise<Response> {
   const responder = createResponder(source, options);
-  return (request) => {
+  return (request, ...others: unknown[]) => {
+    if (!isFetchRequest(request)) {
+      return refuseCall({ from: "@sluice/adapter-edge/vercel", takes: "a Request" }, [request, ...others]);
+    }
     const { response, done } = respondWithStream(responder, request, { request }, { signal: request.signal });
     keepAlive(done);
     return response;

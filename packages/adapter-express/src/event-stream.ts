@@ -1,5 +1,5 @@
-import { respondWith } from "@sluice/adapter-node";
-import { createResponder } from "@sluice/core";
+import { isNodeCall, respondWith } from "@sluice/adapter-node";
+import { createResponder, refuseCall } from "@sluice/core";
 import type { EventStreamOptions, Source } from "@sluice/core";
 import type { NextFunction, Request, RequestHandler, Response } from "express";
 
@@ -41,6 +41,9 @@ export function eventStream(
 ): RequestHandler {
   const responder = createResponder(source, options);
   return (req, res, next) => {
+    if (!isNodeCall(req, res)) {
+      return refuseCall({ from: "@sluice/adapter-express", takes: "(req, res, next)" }, [req, res, next]);
+    }
     const answered = respondWith(responder, req, res, { req, res, next });
     // Express 5 would do this with a promise that is returned; Express 4 would let it float.
     if (answered instanceof Promise) answered.catch(next);

@@ -26,7 +26,7 @@ function withCookie(_req: express5.Request, res: express5.Response, next: expres
 }
 
 const inFront = (express: typeof express5): readonly express5.RequestHandler[] => [
-  express.text(),
+  express.text({ limit: "1mb" }),
   express.json(),
   compression(),
   cors({ preflightContinue: true }),
@@ -37,8 +37,8 @@ for (const [platform, express] of [
   ["Express 5", express5],
   ["Express 4", express4],
 ] as const) {
-  describe(platform, () => adapterSuite(() => start(express, []), {}, { platform, framework: true }));
+  describe(platform, () => adapterSuite(() => start(express, []), {}, { platform, framework: true, pipelining: true }));
 
   describe(`${platform} behind body parsers, compression, cors and a cookie`, () =>
-    adapterSuite(() => start(express, inFront(express)), {}, { framework: true }));
+    adapterSuite(() => start(express, inFront(express)), {}, { framework: true, pipelining: true }));
 }

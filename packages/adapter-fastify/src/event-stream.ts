@@ -1,6 +1,6 @@
 import { exchangeOf, openBody } from "@sluice/adapter-node";
 import type { Answer } from "@sluice/adapter-node";
-import { createResponder } from "@sluice/core";
+import { createResponder, refuseCall } from "@sluice/core";
 import type { EventStreamOptions, Exchange, Responder, Source } from "@sluice/core";
 import type { FastifyReply, FastifyRequest, RawServerBase, RawServerDefault, RouteGenericInterface } from "fastify";
 import { endOnClose } from "./end-on-close.ts";
@@ -55,7 +55,10 @@ export function eventStream<
   options: EventStreamOptions<FastifyNative<Route, RawServer>> = {},
 ): FastifyHandler<Route, RawServer> {
   const responder = createResponder(source, options);
-  return (request, reply) => {
+  return (request, reply, ...others: unknown[]) => {
+    if (!isFastifyCall(request, reply)) {
+      return refuseCall({ from: "@sluice/adapter-fastify", takes: "(request, reply)" }, [request, reply, ...others]);
+    }
     const native = { request, reply };
     const exchange = exchangeOf(request.raw, native);
     if (responder.passesOn(exchange)) return responder.otherwise(native);
@@ -65,6 +68,10 @@ export function eventStream<
   };
 }
 
+function isFastifyCall(...args: readonly unknown[]): boolean {
+  return args.every((each) => typeof each === "object" && each !== null && "raw" in each);
+}
+
 async function respond<Native>(
   responder: Responder<Native>,
   exchange: Exchange<Native>,
@@ -72,7 +79,7 @@ async function respond<Native>(
 ): Promise<void> {
   const answer = await openBody(responder, exchange, reply.raw);
   if (answer === undefined) return; // nobody is left to answer
-  if (answer.body !== undefined) endOnClose(reply.server.server, reply.raw, answer.writer);
+  if (typeof answer.body === "object") endOnClose(reply.server.server, reply.raw, answer.writer);
   send(reply, answer);
 }
 

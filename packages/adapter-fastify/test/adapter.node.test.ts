@@ -55,10 +55,18 @@ async function everything(app: FastifyInstance): Promise<void> {
 }
 
 describe("Fastify 5", () =>
-  adapterSuite(() => start(fastify({ connectionTimeout: idleLimit })), {}, { platform: "Fastify 5", framework: true }));
+  adapterSuite(
+    () => start(fastify({ connectionTimeout: idleLimit })),
+    {},
+    { platform: "Fastify 5", framework: true, pipelining: true },
+  ));
 
 describe("Fastify 5 behind CORS, compression, cookies and a clock", () =>
-  adapterSuite(() => start(fastify({ connectionTimeout: idleLimit }), everything), {}, { framework: true }));
+  adapterSuite(
+    () => start(fastify({ connectionTimeout: idleLimit }), everything),
+    {},
+    { framework: true, pipelining: true },
+  ));
 
 describe("Fastify 5 over HTTP/2", () =>
   adapterSuite(

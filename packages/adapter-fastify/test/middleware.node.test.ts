@@ -371,3 +371,29 @@ test("a handler has the types of its route and of its server", async () => {
   const response = await app.inject({ url: "/jobs/7", headers: { accept: "text/event-stream" } });
   expect(response.body).toContain("data: 7\n\n");
 });
+
+test("a client that leaves is noticed though nobody reads the body of its POST", async () => {
+  let reason: string | undefined;
+  const app = fastify();
+  // Leaves the body to the handler.
+  app.addContentTypeParser("*", (_request, _payload, done) => done(null));
+  app.post(
+    "/",
+    eventStream(
+      (connection) => {
+        void connection.closed.then((why) => (reason = why));
+        return untilItLeaves(connection);
+      },
+      { keepAlive: false },
+    ),
+  );
+  const headers = { "Content-Type": "application/octet-stream" };
+  const url = await serve(app);
+  for (const size of [300_000, 3_000_000]) {
+    reason = undefined;
+    const client = await openStream(url, { method: "POST", headers, body: "x".repeat(size) });
+    await client.until(({ events }) => events.length > 0);
+    client.leave();
+    await expect.poll(() => reason, { timeout: 2500 }).toBe("disconnected");
+  }
+});

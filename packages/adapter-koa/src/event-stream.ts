@@ -1,6 +1,6 @@
 import { exchangeOf, openBody } from "@sluice/adapter-node";
 import type { Answer } from "@sluice/adapter-node";
-import { createResponder } from "@sluice/core";
+import { createResponder, refuseCall } from "@sluice/core";
 import type { EventStreamOptions, Source } from "@sluice/core";
 import type { DefaultContext, DefaultState, Middleware, Next, ParameterizedContext } from "koa";
 
@@ -43,17 +43,27 @@ export function eventStream<State = DefaultState, Context = DefaultContext>(
   options: EventStreamOptions<KoaNative<State, Context>> = {},
 ): Middleware<State, Context> {
   const responder = createResponder(source, options);
-  return async (ctx, next) => {
+  const answer: Middleware<State, Context> = async (ctx, next) => {
     const native = { ctx, next };
     // Mounted apps rewrite the request's own URL.
     const exchange = exchangeOf(ctx.req, native, ctx.originalUrl);
     if (responder.passesOn(exchange)) return responder.otherwise(native);
     forgiveLeaving(ctx);
-    const answer = await openBody(responder, exchange, ctx.res);
+    const opened = await openBody(responder, exchange, ctx.res);
     // Else nobody is left to answer.
-    if (answer !== undefined) give(ctx, answer);
+    if (opened !== undefined) give(ctx, opened);
     return undefined;
   };
+  // Not async: Express 4 would let the error float.
+  return (ctx, next, ...others: unknown[]) =>
+    isKoaContext(ctx)
+      ? answer(ctx, next)
+      : refuseCall({ from: "@sluice/adapter-koa", takes: "(ctx, next)" }, [ctx, next, ...others]);
+}
+
+function isKoaContext(value: unknown): boolean {
+  const { req, res, set } = (value ?? {}) as Partial<Record<"req" | "res" | "set", unknown>>;
+  return req !== undefined && res !== undefined && typeof set === "function";
 }
 
 function give(ctx: ParameterizedContext, { status, headers, body }: Answer): void {

@@ -1,2 +1,5 @@
+export { closeServer } from "@sluice/adapter-node";
+export type { CloseServerOptions } from "@sluice/adapter-node";
+
 export { eventStream } from "./event-stream.ts";
 export type { KoaNative } from "./event-stream.ts";

@@ -60,10 +60,10 @@ for (const [platform, Koa] of [
   ["Koa 3", Koa3],
   ["Koa 2", Koa2],
 ] as const) {
-  describe(platform, () => adapterSuite(() => serve(appOf(Koa)), {}, { platform, framework: true }));
+  describe(platform, () => adapterSuite(() => serve(appOf(Koa)), {}, { platform, framework: true, pipelining: true }));
 
   describe(`${platform} behind CORS, compression, a session, a body parser and a clock`, () =>
-    adapterSuite(() => serve(appOf(Koa, everything)), {}, { framework: true }));
+    adapterSuite(() => serve(appOf(Koa, everything)), {}, { framework: true, pipelining: true }));
 }
 
 describe("Koa 3 over HTTP/2", () =>

@@ -1,7 +1,7 @@
-import { createResponder } from "@sluice/core";
+import { createResponder, refuseCall } from "@sluice/core";
 import type { EventStreamOptions, Source } from "@sluice/core";
 import type { NodeRequest } from "./exchange.ts";
-import { respondWith } from "./respond-with.ts";
+import { isNodeCall, respondWith } from "./respond-with.ts";
 import type { NodeResponse } from "./response-sink.ts";
 
 /** `connection.native` on Node. */
@@ -36,5 +36,10 @@ export type NodeHandler = (req: NodeRequest, res: NodeResponse) => void;
  */
 export function eventStream(source: Source<NodeNative>, options: EventStreamOptions<NodeNative> = {}): NodeHandler {
   const responder = createResponder(source, options);
-  return (req, res) => respondWith(responder, req, res, { req, res });
+  return (req, res, ...others: unknown[]) => {
+    if (!isNodeCall(req, res)) {
+      return refuseCall({ from: "@sluice/adapter-node", takes: "(req, res)" }, [req, res, ...others]);
+    }
+    respondWith(responder, req, res, { req, res });
+  };
 }

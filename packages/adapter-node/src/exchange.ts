@@ -42,8 +42,8 @@ class NodeExchange<Native> implements Exchange<Native> {
     return value === undefined ? null : String(value);
   }
 
-  query(name: string): string | null {
-    return this.#target.includes("?") ? this.url.searchParams.get(name) : null;
+  get searchParams(): Iterable<[name: string, value: string]> {
+    return this.#target.includes("?") ? this.url.searchParams : [];
   }
 
   get url(): URL {

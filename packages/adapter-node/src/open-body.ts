@@ -1,14 +1,19 @@
 import { Readable } from "node:stream";
-import type { Exchange, Responder, Writer } from "@sluice/core";
-import { flush, isOver, outliveIdleLimit, ResponseSink, watch } from "./response-sink.ts";
+import type { Exchange, Responder, RespondingWriter, SinkEnd, Writer } from "@sluice/core";
+import { cutOff, flush, isOver, outliveIdleLimit, ResponseSink, takenError } from "./response-sink.ts";
 import type { NodeResponse } from "./response-sink.ts";
+import { isWaiting, turnOf } from "./turn.ts";
+import { UnreadBody } from "./unread-body.ts";
 
 /** What a framework is to answer a request with. */
 export interface Answer {
   readonly status: number;
   readonly headers: Headers;
-  /** The event stream, to be piped to the response; ended, for HEAD. Undefined where the status says all. */
-  readonly body: Readable | undefined;
+  /**
+   * The event stream, to be piped to the response; ended, for HEAD. Or the text of a refusal; undefined where the status says
+   * all.
+   */
+  readonly body: Readable | string | undefined;
   /** The connection's: a server that closes calls `end("drained")`. */
   readonly writer: Writer;
 }
@@ -17,7 +22,8 @@ export interface Answer {
  * Answers one request with a responder of core through a framework that sends the response itself: for adapters of
  * frameworks whose middleware or hooks still set headers after the handler (sessions, cookies).
  *
- * Nothing is written to `res`. The source is pulled only while the body is.
+ * Nothing is written to `res`. The source is pulled only while the body is. A request that was pipelined waits until its
+ * response has the socket.
  *
  * @param res the response that the framework will pipe the body to: that the client takes it, or leaves, is seen there
  * @returns resolves when it is known what to answer: after `authorize`, and for a channel after its first read. Undefined
@@ -37,12 +43,20 @@ export async function openBody<Native>(
 ): Promise<Answer | undefined> {
   // The client may have left while a middleware worked: nothing is run for it.
   if (isOver(res)) return undefined;
+  const body = UnreadBody.of(res.req);
+  if (isWaiting(res) && (!(await turnOf(res)) || isOver(res))) return undefined;
+  const taken = takenError(res);
+  if (taken !== undefined) {
+    responder.reject(exchange, taken);
+    if (!res.writableEnded) cutOff(res);
+    return undefined;
+  }
   const sink = new BodySink(res);
   const writer = responder.respond(exchange, sink);
-  sink.connect(writer);
-  watch(res, writer);
+  if (body !== undefined) body.writer = writer;
+  sink.watch(writer);
   const opening = await sink.opened;
-  if (opening?.body !== undefined) outliveIdleLimit(res);
+  if (opening?.body instanceof Readable) outliveIdleLimit(res);
   return opening && { ...opening, writer };
 }
 
@@ -76,18 +90,24 @@ class BodySink extends ResponseSink {
     });
   }
 
+  protected override get isUnsent(): boolean {
+    return !this.#isPipedToResponse;
+  }
+
   override get buffered(): number {
     return super.buffered + this.#body.readableLength;
   }
 
-  connect(writer: Writer): void {
+  override watch(writer: RespondingWriter): void {
+    super.watch(writer);
     this.#writer = writer;
     void writer.closed.then(() => this.#open(undefined));
   }
 
-  override open(status: number, headers: Headers): void {
+  override open(status: number, headers: Headers, text?: string): void {
+    this.refuseTaken();
     if (status === 200) outliveIdleLimit(this.#res);
-    this.#open({ status, headers, body: status === 200 ? this.#body : undefined });
+    this.#open({ status, headers, body: status === 200 ? this.#body : text });
   }
 
   override write(bytes: Uint8Array<ArrayBuffer>): boolean {
@@ -97,7 +117,19 @@ class BodySink extends ResponseSink {
     return this.#body.push(bytes) && !this.#body.isPaused();
   }
 
-  override end(): void {
+  override end(how: SinkEnd): void {
+    this.hasEnded = true;
+    if (how === "broken") this.#breakOffAtEnd();
     this.#body.push(null);
+  }
+
+  /** What the body is piped through still passes on what it holds, and then ends the response. */
+  #breakOffAtEnd(): void {
+    const res = this.#res;
+    const end = (): NodeResponse => {
+      super.end("broken");
+      return res;
+    };
+    Object.assign(res, { end });
   }
 }

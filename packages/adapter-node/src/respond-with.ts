@@ -1,12 +1,17 @@
+import { isFetchRequest } from "@sluice/core";
 import type { Responder } from "@sluice/core";
 import { exchangeOf } from "./exchange.ts";
 import type { NodeRequest } from "./exchange.ts";
-import { isOver, ResponseSink, watch } from "./response-sink.ts";
+import { cutOff, isOver, ResponseSink, takenError } from "./response-sink.ts";
 import type { NodeResponse } from "./response-sink.ts";
+import { isWaiting, turnOf } from "./turn.ts";
+import { UnreadBody } from "./unread-body.ts";
 
 /**
  * Answers one request of a Node server with a responder of core: for adapters of frameworks that stand on Node's
  * responses and are done with the headers when they call a handler. {@link openBody} is for those that are not.
+ *
+ * A request that was pipelined waits until its response has the socket: until then nothing is run for it but `otherwise`.
  *
  * @param native what the source finds in `connection.native`
  * @returns what `otherwise` has returned, for the framework to wait for, where the client was for it
@@ -28,6 +33,37 @@ export function respondWith<Native>(
   if (isOver(res)) return undefined;
   const exchange = exchangeOf(req, native);
   if (responder.passesOn(exchange)) return responder.otherwise(native);
-  watch(res, responder.respond(exchange, new ResponseSink(res)));
+  const body = UnreadBody.of(req);
+  const respond = (): void => {
+    const taken = takenError(res);
+    if (taken !== undefined) {
+      responder.reject(exchange, taken);
+      // What was only begun would never end.
+      if (!res.writableEnded) cutOff(res);
+      return;
+    }
+    const sink = new ResponseSink(res);
+    const writer = responder.respond(exchange, sink);
+    if (body !== undefined) body.writer = writer;
+    sink.watch(writer);
+  };
+  if (!isWaiting(res)) respond();
+  else void turnOf(res).then((hasTurn) => hasTurn && !isOver(res) && respond());
   return undefined;
+}
+
+/**
+ * Whether a handler was called with a request and a response of Node: for adapters, which refuse other calls with
+ * `refuseCall` of core.
+ *
+ * @example
+ * ```ts
+ * import { isNodeCall } from "@sluice/adapter-node";
+ *
+ * console.assert(!isNodeCall(new Request("http://localhost/"), undefined));
+ * ```
+ */
+export function isNodeCall(req: unknown, res: unknown): boolean {
+  const { setHeader } = (res ?? {}) as { readonly setHeader?: unknown };
+  return typeof setHeader === "function" && typeof req === "object" && !isFetchRequest(req);
 }

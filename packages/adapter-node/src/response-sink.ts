@@ -1,26 +1,50 @@
 import type { ServerResponse } from "node:http";
 import { Server } from "node:net";
-import type { Socket } from "node:net";
 import type { Http2ServerResponse } from "node:http2";
-import type { Sink, Writer } from "@sluice/core";
+import { SluiceError } from "@sluice/core";
+import type { CloseReason, RespondingWriter, Sink, SinkEnd } from "@sluice/core";
+import { breakOff, reset } from "./break-off.ts";
 import { asBuffer, asChunk, chunkedSocketOf } from "./chunk.ts";
+import { isWaiting } from "./turn.ts";
 
 export type NodeResponse = ServerResponse | Http2ServerResponse;
 
 /** A `Sink` that writes to Node's response. */
 export class ResponseSink implements Sink {
   readonly #res: NodeResponse;
+  /** The response was ended by its stream. */
+  protected hasEnded = false;
+  #writer: RespondingWriter | undefined = undefined;
+  #isOpen = false;
+  #taken: SluiceError | undefined = undefined;
+  /** The body of a refusal. */
+  #text: string | undefined = undefined;
 
   constructor(res: NodeResponse) {
     this.#res = res;
+  }
+
+  /** Tells the writer what Node notices. */
+  watch(writer: RespondingWriter): void {
+    this.#writer = writer;
+    const res = this.#res;
+    const body = "stream" in res ? res.stream : res;
+    body.on("finish", () => (this.#isTaken ? this.#gone() : writer.drained()));
+    // The response's own events: after a body parser, the request has closed long before the client leaves.
+    res.on("drain", () => writer.drained());
+    res.on("close", () => this.#gone());
+    res.on("error", () => this.#gone("write-failed"));
   }
 
   get buffered(): number {
     return "stream" in this.#res ? (this.#res.stream?.writableLength ?? 0) : this.#res.writableLength;
   }
 
-  open(status: number, headers: Headers): void {
+  open(status: number, headers: Headers, text?: string): void {
     const res = this.#res;
+    this.refuseTaken();
+    this.#isOpen = true;
+    this.#text = text;
     res.statusCode = status;
     // Node goes on answering on connections that are kept alive, and its server would not come to its end.
     if (!("stream" in res) && isClosing(res)) res.shouldKeepAlive = false;
@@ -43,19 +67,50 @@ export class ResponseSink implements Sink {
   }
 
   write(bytes: Uint8Array<ArrayBuffer>): boolean {
+    if (this.#isTaken) {
+      this.#gone();
+      return false;
+    }
     const hasRoom = this.#write(bytes);
     flush(this.#res);
     return hasRoom;
   }
 
-  end(): void {
-    this.#res.end();
+  end(how: SinkEnd): void {
+    if (this.#taken !== undefined) return this.abort();
+    this.hasEnded = true;
+    if (how === "broken") breakOff(this.#res);
+    else this.#res.end(this.#text ?? "");
   }
 
   abort(): void {
-    const res = this.#res;
-    if ("stream" in res) res.stream?.close(CANCEL);
-    else res.destroy();
+    // A whole answer of somebody else's may still be on its way.
+    if (!this.#isTaken) cutOff(this.#res);
+  }
+
+  /** @throws {SluiceError} `invalid-state` where somebody else has begun the response */
+  protected refuseTaken(): void {
+    this.#taken ??= takenError(this.#res);
+    if (this.#taken !== undefined) throw this.#taken;
+  }
+
+  /** Nothing of the stream has been sent yet. */
+  protected get isUnsent(): boolean {
+    return !this.#isOpen;
+  }
+
+  /** Somebody else has ended the response. */
+  get #isTaken(): boolean {
+    return this.#res.writableEnded && !this.hasEnded;
+  }
+
+  #gone(reason?: CloseReason): void {
+    const writer = this.#writer;
+    if (writer === undefined || writer.reason !== undefined) return;
+    // Timeouts and error handlers answer with an error in place of a stream, and that is told by them.
+    if (!this.#isTaken || (this.isUnsent && this.#res.statusCode >= 400)) return writer.gone(reason);
+    writer.report(takenError(this.#res));
+    writer.gone("write-failed");
   }
 
   #write(bytes: Uint8Array<ArrayBuffer>): boolean {
@@ -106,9 +161,6 @@ function flat(headers: Headers): string[] {
   return names;
 }
 
-/** The HTTP/2 error code (RFC 9113, section 7). */
-const CANCEL = 8;
-
 /** A compressing middleware holds bytes back until it is told not to. */
 export function flush(res: NodeResponse): void {
   if ("flush" in res && typeof res.flush === "function") res.flush();
@@ -123,42 +175,26 @@ export function outliveIdleLimit(res: NodeResponse): void {
 
 function nothing(): void {}
 
-/** Nobody is left to answer. */
+/** Breaks a response off at once, so that nobody takes it for a whole one. */
+export function cutOff(res: NodeResponse): void {
+  if (!("stream" in res)) res.destroy();
+  else if (res.stream !== undefined) reset(res.stream);
+}
+
+/** The client has left before there was an answer. */
 export function isOver(res: NodeResponse): boolean {
-  if ("stream" in res) return res.stream === undefined || res.stream.destroyed;
-  return res.destroyed || (isPipelined(res) && res.req.socket.destroyed);
+  if (res.writableEnded) return false;
+  if ("stream" in res) return res.stream === undefined || res.stream.destroyed || res.stream.closed;
+  return res.destroyed || (isWaiting(res) ? res.req.socket : res.socket)?.destroyed === true;
 }
 
-/** It waits for its turn, behind the response to an earlier request of the same connection. */
-function isPipelined(res: ServerResponse): boolean {
-  return res.socket === null && !res.writableFinished;
-}
-
-/** Tells the writer what Node notices. */
-export function watch(res: NodeResponse, writer: Writer): void {
-  const body = "stream" in res ? res.stream : res;
-  body.on("finish", () => writer.drained());
-  // The response's own events: after a body parser, the request has closed long before the client leaves.
-  res.on("drain", () => writer.drained());
-  res.on("close", () => writer.gone());
-  res.on("error", () => writer.gone("write-failed"));
-  if (!("stream" in res) && isPipelined(res)) watchSocket(res, writer);
-}
-
-/** The writers of responses that wait for their turn, by connection: one listener for all, however many a client asks for. */
-const pipelined = new WeakMap<Socket, Set<Writer>>();
-
-/** Before Node 24, a response that waits for its turn is not told that the client has left. */
-function watchSocket(res: ServerResponse, writer: Writer): void {
-  const { socket } = res.req;
-  const waiting = pipelined.get(socket) ?? new Set();
-  waiting.add(writer);
-  res.once("socket", () => waiting.delete(writer));
-  if (pipelined.has(socket)) return;
-  pipelined.set(socket, waiting);
-  socket.once("close", () => {
-    for (const each of waiting) each.gone();
-  });
+/** Why a response cannot be an event stream; undefined where nobody has begun it. */
+export function takenError(res: NodeResponse): SluiceError | undefined {
+  if (!res.headersSent && !res.writableEnded) return undefined;
+  const problem = res.writableEnded
+    ? "the response was ended by somebody else; return from the source to end the stream, and refuse clients in authorize, without res.end()"
+    : "the response was begun by somebody else; set headers without sending them, or with the option headers";
+  return new SluiceError("invalid-state", `Cannot stream events: ${problem}`);
 }
 
 function appendCookie(res: NodeResponse, cookie: string): void {

@@ -21,7 +21,7 @@ describe("node:http", () =>
   adapterSuite(
     async () => ({ ...(await serveNode(createHttpServer(listener()).setTimeout(idleLimit))), idleLimit }),
     {},
-    { platform: "node:http", framework: true },
+    { platform: "node:http", framework: true, pipelining: true },
   ));
 
 describe("node:https", () =>
@@ -31,7 +31,7 @@ describe("node:https", () =>
       return { ...(await serveNode(server, { tls: true })), idleLimit };
     },
     {},
-    { platform: "node:https", framework: true },
+    { platform: "node:https", framework: true, pipelining: true },
   ));
 
 describe("node:http2 over TLS", () =>

@@ -18,18 +18,60 @@ async function pipeline(handler: NodeHandler, count: number): Promise<() => void
   return () => socket.destroy();
 }
 
-test("a client that leaves takes the streams along that waited behind the first on its connection", async () => {
+test.for([20, 3000])("of %d streams that are asked for at once on a connection, one is open", async (count) => {
   const hub = createHub();
   onTestFinished(() => hub.close());
   const warnings: Error[] = [];
   const onWarning = (warning: Error): void => void warnings.push(warning);
   process.on("warning", onWarning);
   onTestFinished(() => void process.off("warning", onWarning));
-  const leave = await pipeline(eventStream(hub.channel("news")), 20);
-  await expect.poll(() => hub.stats().connections).toBe(20);
+  let requests = 0;
+  const handle = eventStream(hub.channel("news"), { keepAlive: false });
+  const leave = await pipeline((req, res) => {
+    handle(req, res);
+    requests++;
+  }, count);
+  await expect.poll(() => requests).toBeGreaterThan(Math.min(count - 1, 1000));
+  expect(hub.stats().opened).toBe(1);
   leave();
-  await expect.poll(() => hub.stats()).toMatchObject({ connections: 0, closed: { disconnected: 20 } });
+  await expect.poll(() => hub.stats(), { timeout: 3000 }).toMatchObject({ connections: 0, opened: 1 });
   expect(warnings).toEqual([]);
+});
+
+test("requests without end that are pipelined behind a stream without end are not read without end", async () => {
+  const hub = createHub();
+  onTestFinished(() => hub.close());
+  let requests = 0;
+  const handle = eventStream(hub.channel("news"));
+  await pipeline((req, res) => {
+    requests++;
+    handle(req, res);
+  }, 50_000);
+  await expect.poll(() => hub.stats(), { timeout: 8000 }).toMatchObject({ opened: 1, closed: { disconnected: 1 } });
+  expect(requests).toBeLessThan(5000);
+});
+
+test("thousands of short streams that are asked for at once are all answered", async () => {
+  let finished = 0;
+  const handle = eventStream(() => [{ data: "one" }]);
+  await pipeline((req, res) => {
+    res.on("finish", () => finished++);
+    handle(req, res);
+  }, 5000);
+  await expect.poll(() => finished, { timeout: 20_000 }).toBe(5000);
+});
+
+test("nothing is run for a request whose socket is destroyed already", async () => {
+  let calls = 0;
+  let handled = 0;
+  const handle = eventStream(() => void calls++);
+  await pipeline((req, res) => {
+    req.socket.destroy();
+    handle(req, res);
+    handled++;
+  }, 3);
+  await expect.poll(() => handled).toBe(3);
+  expect(calls).toBe(0);
 });
 
 test("a client that has left while a middleware worked gets none of the streams that it had asked for at once", async () => {

@@ -106,7 +106,7 @@ test("a write of nothing does not end the response", async () => {
   const { url, close } = await serveNode(
     createServer(async (req, res) => {
       const answer = await openBody(responder, exchangeOf(req, undefined), res);
-      if (answer?.body === undefined) return;
+      if (typeof answer?.body !== "object") return;
       answer.body.pipe(res);
       await answer.writer.send({ data: "one" });
       // By then the body has handed over what waited in it, and is left out.

@@ -6,14 +6,14 @@ import type { Settings } from "./options.ts";
 import type { Crowd, Member } from "./crowd.ts";
 import type { Flow } from "./flow.ts";
 import type { Refusal } from "./observe.ts";
-import { acceptance, headerOf, readLastEventId } from "./request.ts";
+import { acceptance, checkReturns, headerOf, readLastEventId } from "./request.ts";
 import type { Resume, ResumeOutcome } from "./request.ts";
 import type { Batch } from "./segment.ts";
 import { serializeData } from "./serialize.ts";
 import { Tick } from "./tick.ts";
 import type { Ticking } from "./tick.ts";
 import { connectionOver, overflow, rejected } from "./writer.ts";
-import type { CloseReason, SinkWriter, WriterOwner } from "./writer.ts";
+import type { CloseReason, SinkEnd, SinkWriter, WriterOwner } from "./writer.ts";
 
 /** What one request brought, as an adapter hands it over. */
 export interface Exchange<Native> {
@@ -25,12 +25,12 @@ export interface Exchange<Native> {
   readonly native: Native;
   /** As `headers.get()` of a name in lower case, where the platform has that for less. */
   readonly header?: ((name: string) => string | null) | undefined;
-  /** As `url.searchParams.get()`, where the platform has that for less. */
-  readonly query?: ((name: string) => string | null) | undefined;
+  /** As `url.searchParams`, where the platform has that for less. */
+  readonly searchParams?: Iterable<readonly [name: string, value: string]> | undefined;
 }
 
 /** One client's open response, as a source sees it. */
-export interface Connection<Native = unknown> extends Omit<Exchange<Native>, "header" | "query">, Resume {
+export interface Connection<Native = unknown> extends Omit<Exchange<Native>, "header" | "searchParams">, Resume {
   /**
    * Sends an event; `data` that is no string is serialised. Resolves when there is room for another.
    *
@@ -85,7 +85,7 @@ export class LiveConnection<Native> implements Connection<Native>, Member, Write
   readonly native: Native;
   readonly resume: Resume["resume"];
   readonly lastEventId: string | undefined;
-  /** The client takes event streams. */
+  /** The client takes event streams; on POST, whatever it says: the best-known SDKs ask for them with `application/json`. */
   readonly accepts: boolean;
   /** The client has been told `sluice.end` before. */
   readonly hasSeenEnd: boolean;
@@ -116,13 +116,14 @@ export class LiveConnection<Native> implements Connection<Native>, Member, Write
   #isAdmitted = false;
   #sourceIsDone = false;
   #opener: Opener | undefined = undefined;
+  #isOpen = false;
   #greeted: Promise<void> = DONE;
 
   constructor(exchange: Exchange<Native>, writer: SinkWriter, settings: Settings<Native>) {
     this.method = exchange.method;
     this.native = exchange.native;
     this.#exchange = exchange;
-    this.accepts = acceptance(headerOf(exchange, "accept")) !== "none";
+    this.accepts = this.#isPost || acceptance(headerOf(exchange, "accept")) !== "none";
     const resume = readLastEventId(exchange, settings.maxLastEventIdLength);
     this.hasSeenEnd = resume.lastEventId === END_ID;
     this.resume = this.hasSeenEnd ? "unknown" : resume.resume;
@@ -165,9 +166,14 @@ export class LiveConnection<Native> implements Connection<Native>, Member, Write
     return this.#stopped !== undefined;
   }
 
-  /** Status and headers have been sent. */
+  /** Status and headers of a stream have been sent. */
   get isOpen(): boolean {
-    return this.#isAdmitted && this.#opener === undefined;
+    return this.#isOpen;
+  }
+
+  /** No client of a POST comes back by itself, and nothing but the end of the response tells it that it has all. */
+  get #isPost(): boolean {
+    return this.method === "POST";
   }
 
   /** What is written now is taken. */
@@ -189,7 +195,9 @@ export class LiveConnection<Native> implements Connection<Native>, Member, Write
     try {
       if (this.#sourceIsDone) this.#reportLateSend();
       void this.greet();
-      const bytes = this.#writer.encode(this.#fieldsOf(event));
+      const fields = this.#fieldsOf(event);
+      const bytes = this.#writer.encode(fields);
+      if (typeof fields.id === "string") checkReturns(fields.id, this.#settings.maxLastEventIdLength);
       const sent = this.#writer.write(bytes);
       if (this.reason === undefined) this.#crowd?.sent(this, bytes.length);
       return sent;
@@ -212,13 +220,14 @@ export class LiveConnection<Native> implements Connection<Native>, Member, Write
     const opener = this.#opener;
     if (opener === undefined || this.reason !== undefined) return this.#greeted;
     this.#opener = undefined;
+    this.#isOpen = true;
     try {
       opener.open(resumed);
     } catch (error) {
       this.report(error);
       this.#writer.abort("write-failed");
     }
-    this.#greeted = this.#writer.write(this.#settings.greetings.next());
+    this.#greeted = this.#writer.write(this.#settings.greetings.next(!this.#isPost));
     return this.#greeted;
   }
 
@@ -264,8 +273,9 @@ export class LiveConnection<Native> implements Connection<Native>, Member, Write
     void this.#writer.send({ event: END_ID, id: END_ID, data: "{}" });
   }
 
-  /** Ends cleanly: what was sent still goes out. */
+  /** Ends the response: what was sent still goes out. */
   end(reason: CloseReason): void {
+    this.#opener = undefined;
     this.#sourceIsDone = reason === "finished";
     this.#writer.end(reason);
   }
@@ -274,7 +284,7 @@ export class LiveConnection<Native> implements Connection<Native>, Member, Write
     this.#writer.abort(reason);
   }
 
-  /** Ends cleanly a connection that is to come back: it is told where it is, and when to come. The source is stopped at once. */
+  /** Ends a connection that is to come back: it is told where it is, and when to come. The source is stopped at once. */
   sayGoodbye(reason: "max-age" | "expired" | "drained" | "replay-budget" | "refused"): void {
     if (this.reason !== undefined || this.isStopped) return;
     // A full client has yet to read what brought it where it is.
@@ -311,6 +321,10 @@ export class LiveConnection<Native> implements Connection<Native>, Member, Write
     if (at === Infinity) return;
     this.#tick ??= this.#crowd?.tick ?? new Tick();
     this.#tick.by(this, at);
+  }
+
+  endOf(reason: CloseReason): SinkEnd {
+    return this.#isPost && this.#isOpen && reason !== "finished" ? "broken" : "complete";
   }
 
   onRoom(): void {

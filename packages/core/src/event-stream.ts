@@ -2,7 +2,9 @@ import type { EventStreamOptions } from "./options.ts";
 import { createResponder } from "./respond.ts";
 import type { Responder } from "./respond.ts";
 import type { Source } from "./source.ts";
-import type { Sink, Writer } from "./writer.ts";
+import { startTimer } from "./timer.ts";
+import type { Sink, SinkEnd, Writer } from "./writer.ts";
+import { isFetchRequest, refuseCall } from "./wrong-call.ts";
 
 /** `connection.native` where the platform's handler takes a `Request`. */
 export interface FetchNative {
@@ -16,7 +18,7 @@ export interface FetchNative {
  * is pulled only when the client has room, or nothing, when it has used `connection.send()`
  * @param options each with a default that is right for most
  * @throws {SluiceError} at once, `invalid-source` or `invalid-option`; the handler itself never rejects, unless
- * `otherwise` does
+ * `otherwise` does, and throws `invalid-state` where it is called with anything but a `Request`
  *
  * @example
  * ```ts
@@ -34,7 +36,10 @@ export function eventStream(
   options: EventStreamOptions<FetchNative> = {},
 ): (request: Request) => Promise<Response> {
   const responder = createResponder(source, options);
-  return (request) => respondWithStream(responder, request, { request }, { signal: request.signal }).response;
+  return (request, ...others: unknown[]) =>
+    isFetchRequest(request)
+      ? respondWithStream(responder, request, { request }, { signal: request.signal }).response
+      : refuseCall({ from: "@sluice/core", takes: "a Request" }, [request, ...others]);
 }
 
 /** What a platform tells, and wants to be told, beside the body of its `Response`. */
@@ -122,7 +127,7 @@ class ResponseSink implements Sink {
   #controller: Controller | undefined = undefined;
   #writer: Writer | undefined = undefined;
   #endPull: (() => void) | undefined = undefined;
-  #isEnding = false;
+  #ending: SinkEnd | undefined = undefined;
 
   constructor(method: string, options: StreamingOptions) {
     this.#method = method;
@@ -138,9 +143,9 @@ class ResponseSink implements Sink {
     void writer.closed.then(() => this.#respond(goneResponse()));
   }
 
-  open(status: number, headers: Headers): void {
-    const hasBody = status === 200 && this.#method !== "HEAD";
-    this.#respond(new Response(hasBody ? this.#body() : null, { status, headers }));
+  open(status: number, headers: Headers, text?: string): void {
+    const hasStream = status === 200 && this.#method !== "HEAD";
+    this.#respond(new Response(hasStream ? this.#body() : (text ?? null), { status, headers }));
   }
 
   write(bytes: Uint8Array<ArrayBuffer>): boolean {
@@ -155,9 +160,9 @@ class ResponseSink implements Sink {
     return false;
   }
 
-  end(): void {
-    if (this.buffered === 0) return this.#close();
-    this.#isEnding = true;
+  end(how: SinkEnd): void {
+    if (this.buffered === 0) return this.#close(how);
+    this.#ending = how;
     this.#endPull?.();
   }
 
@@ -184,20 +189,25 @@ class ResponseSink implements Sink {
   #pull(): Promise<void> | undefined {
     this.#endPull = undefined;
     this.buffered = 0;
-    if (this.#isEnding) this.#close();
+    if (this.#ending !== undefined) this.#close(this.#ending);
     this.#writer?.drained();
     // What has been written now may have to stay in the stream, or be the last.
-    if (this.#controller?.desiredSize !== 0 || this.#isEnding) return undefined;
+    if (this.#controller?.desiredSize !== 0 || this.#ending !== undefined) return undefined;
     return new Promise((resolve) => {
       this.#endPull = resolve;
     });
   }
 
-  #close(): void {
+  #close(how: SinkEnd): void {
+    // An error drops what the runtime has taken and not yet sent.
+    if (how === "broken") return void startTimer(LAST_BYTES, () => this.abort());
     this.#options.onEnd?.();
     this.#controller?.close();
   }
 }
+
+/** In ms: what a runtime needs to send what it has taken. */
+const LAST_BYTES = 100;
 
 /** In bytes. */
 const LARGE = 16 * 1024;

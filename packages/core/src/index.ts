@@ -14,12 +14,13 @@ export type { FetchNative, StreamingOptions, StreamingResponse } from "./event-s
 export type { EventSequence, Source, SourceFunction } from "./source.ts";
 export type { Connection, Exchange } from "./connection.ts";
 export type { Resume } from "./request.ts";
-export type { Authorization, EventStreamOptions, HeadersSource, MappedEvent } from "./options.ts";
+export type { Authorization, AuthorizationError, EventStreamOptions, HeadersSource, MappedEvent } from "./options.ts";
 
+export { isFetchRequest, refuseCall } from "./wrong-call.ts";
 export { createResponder } from "./respond.ts";
 export type { Responder, RespondingWriter } from "./respond.ts";
 export { createWriter } from "./writer.ts";
-export type { CloseReason, Sink, Writer, WriterOptions } from "./writer.ts";
+export type { CloseReason, Sink, SinkEnd, Writer, WriterOptions } from "./writer.ts";
 
 export type {
   Appended,

@@ -21,6 +21,16 @@ export interface Authorization {
   readonly expiresAt?: Date | number | undefined;
 }
 
+/** What an error that `authorize` throws may say of the answer; a `status` alone is enough. */
+export interface AuthorizationError {
+  /** From 400 to 599. */
+  readonly status: number;
+  /** Such as `WWW-Authenticate`. Not those that say how the body is framed; `Content-Type` beside a `body`. */
+  readonly headers?: HeadersSource | undefined;
+  /** In place of the sentence that says why. Default type `text/plain; charset=utf-8`. */
+  readonly body?: string | undefined;
+}
+
 /** Options of `eventStream`, in every package. `Native` is what the platform passed to the handler. */
 export interface EventStreamOptions<Native = unknown> extends WriterOptions {
   /**
@@ -69,13 +79,17 @@ export interface EventStreamOptions<Native = unknown> extends WriterOptions {
   readonly maxLag?: number | undefined;
   /** The longest last event ID that is passed on, in UTF-16 code units. Default 256. */
   readonly maxLastEventIdLength?: number | undefined;
-  /** Response headers, over the defaults; or a function that makes them for a connection. */
+  /**
+   * Response headers, over the defaults; or a function that makes them for a connection. An object's are on refusals and
+   * on answers to OPTIONS, too; a function's are not, as nobody has been admitted there.
+   */
   readonly headers?: HeadersSource | ((connection: Connection<Native>) => HeadersSource) | undefined;
   /** Makes text of `data` that is not a string. Default `JSON.stringify`. */
   readonly serialize?: ((data: unknown) => string) | undefined;
   /**
-   * Awaited before any header is sent. `false` answers 403; an error with a `status` from 400 to 599 answers that; any
-   * other error answers 500 and goes to `onError`. It may return when the authorisation expires.
+   * Awaited before any header is sent. `false` answers 403; an error with a `status` from 400 to 599 answers that, with its
+   * `headers` and `body` where it has some (see {@link AuthorizationError}); any other error answers 500 and goes to
+   * `onError`. It may return when the authorisation expires.
    */
   readonly authorize?:
     | ((connection: Connection<Native>) => Authorization | boolean | void | Promise<Authorization | boolean | void>)
@@ -89,7 +103,8 @@ export interface EventStreamOptions<Native = unknown> extends WriterOptions {
   readonly revalidate?: number | false | undefined;
   /**
    * Answers clients that do not name `text/event-stream` in their Accept header, with what the platform passed: so that
-   * one route gives a page or JSON too. Without it, a client that refuses event streams gets 406.
+   * one route gives a page or JSON too. Without it, a POST gets the stream whatever it accepts, and any other client that
+   * refuses event streams gets 406.
    */
   readonly otherwise?: ((native: Native) => unknown) | undefined;
   /**
@@ -129,6 +144,8 @@ export interface Settings<Native> extends WriterSettings {
   readonly whenBehind: "catch-up" | "skip" | "disconnect";
   readonly maxLag: number;
   readonly revalidate: number | false;
+  /** The option's own, where it is not a function; not to be changed. */
+  readonly fixedHeaders: Headers | undefined;
   /** All headers of a stream, not to be changed. */
   readonly headers: (connection: Connection<Native>) => Headers;
   readonly serialize: (data: unknown) => string;
@@ -138,15 +155,18 @@ export interface Settings<Native> extends WriterSettings {
   readonly onError: (error: unknown, connection: Connection<Native>) => void;
 }
 
+const ACTION = "Cannot create event stream";
+
 /**
  * Checks the options, when the handler is made and not when a client comes, and fills in the defaults.
  *
  * @throws {SluiceError} `invalid-option`, with the `option`
  */
 export function resolveOptions<Native>(options: EventStreamOptions<Native>): Settings<Native> {
-  checkOptions("Cannot create event stream", options, rules);
+  checkOptions(ACTION, options, rules);
   const { retry = [2000, 4000], headers } = options;
-  const fixed = responseHeaders(typeof headers === "function" ? undefined : checkHeaders(headers));
+  const fixedHeaders = typeof headers === "function" ? undefined : checkHeaders(ACTION, headers);
+  const fixed = responseHeaders(fixedHeaders);
   return {
     ...resolveWriterOptions(options),
     greetings: new Greetings(typeof retry === "number" ? [retry, retry] : retry),
@@ -162,8 +182,11 @@ export function resolveOptions<Native>(options: EventStreamOptions<Native>): Set
     whenBehind: options.whenBehind ?? "catch-up",
     maxLag: options.maxLag ?? 1000,
     revalidate: checkRevalidate(options),
+    fixedHeaders,
     headers:
-      typeof headers === "function" ? (connection) => responseHeaders(checkHeaders(headers(connection))) : () => fixed,
+      typeof headers === "function"
+        ? (connection) => responseHeaders(checkHeaders(ACTION, headers(connection)))
+        : () => fixed,
     serialize: options.serialize ?? defaultSerialize,
     authorize: options.authorize,
     otherwise: options.otherwise,
@@ -241,51 +264,38 @@ function isRange(value: unknown): boolean {
   return isTime(min) && isTime(max) && min <= max;
 }
 
-/** Headers that say how the body is framed, which is not the user's to say. */
+/** Headers that say what the body is and how it is framed, which is not the user's to say. */
 const OURS = ["content-type", "content-length", "content-encoding", "transfer-encoding", "connection", "keep-alive"];
 
-function checkHeaders(source: HeadersSource | undefined): Headers | undefined {
+/**
+ * @param action begins the message, as "Cannot create event stream"
+ * @param allowed of those that are ours, one that may be there all the same
+ * @throws {SluiceError} `invalid-option`
+ */
+export function checkHeaders(
+  action: string,
+  source: HeadersSource | undefined,
+  allowed?: "content-type",
+): Headers | undefined {
   if (source === undefined) return undefined;
+  const refuse = (problem: string, cause?: unknown): SluiceError =>
+    new SluiceError("invalid-option", `${action}: ${problem}`, { option: "headers", cause });
   if (source instanceof Promise) {
     source.catch(() => {});
-    throw new SluiceError(
-      "invalid-option",
-      "Cannot create event stream: headers returned a promise; await it in authorize",
-      {
-        option: "headers",
-      },
-    );
+    throw refuse("headers is a promise; await it in authorize");
   }
   let headers: Headers;
   try {
     headers = new Headers(source as ConstructorParameters<typeof Headers>[0]);
   } catch (cause) {
-    throw new SluiceError(
-      "invalid-option",
-      "Cannot create event stream: headers has an invalid name or value; see the cause",
-      {
-        option: "headers",
-        cause,
-      },
-    );
+    throw refuse("headers has an invalid name or value; see the cause", cause);
   }
   for (const [name, value] of headers) {
     // The Headers class takes them, and platforms then refuse the response.
     // oxlint-disable-next-line no-control-regex
-    if (!/[\x00-\x08\x0a-\x1f\x7f]/.test(value)) continue;
-    throw new SluiceError(
-      "invalid-option",
-      `Cannot create event stream: header ${name} has a control character; remove it`,
-      {
-        option: "headers",
-      },
-    );
+    if (/[\x00-\x08\x0a-\x1f\x7f]/.test(value)) throw refuse(`header ${name} has a control character; remove it`);
   }
-  const taken = OURS.find((name) => headers.has(name));
+  const taken = OURS.find((name) => name !== allowed && headers.has(name));
   if (taken === undefined) return headers;
-  throw new SluiceError(
-    "invalid-option",
-    `Cannot create event stream: headers sets ${taken}, which Sluice and the platform decide; leave it out`,
-    { option: "headers" },
-  );
+  throw refuse(`headers sets ${taken}, which Sluice and the platform decide; leave it out`);
 }

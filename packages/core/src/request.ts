@@ -1,4 +1,5 @@
 import type { Exchange } from "./connection.ts";
+import { show, SluiceError } from "./errors.ts";
 
 /** The media type of event streams. */
 const EVENT_STREAM = "text/event-stream";
@@ -38,28 +39,76 @@ export function acceptance(accept: string | null): "named" | "wildcard" | "none"
 }
 
 /** What is asked of a request. */
-type Asked = Pick<Exchange<unknown>, "headers" | "header" | "url" | "query">;
+type Asked = Pick<Exchange<unknown>, "headers" | "header" | "url" | "searchParams">;
 
 export function headerOf(exchange: Asked, name: string): string | null {
   return exchange.header === undefined ? exchange.headers.get(name) : exchange.header(name);
 }
 
-function queryOf(exchange: Asked, name: string): string | null {
-  return exchange.query === undefined ? exchange.url.searchParams.get(name) : exchange.query(name);
+/** The parameters that clients without headers name it in, without the hyphens and underscores of their spellings. */
+const PARAMETERS = ["lasteventid", "evslasteventid"];
+
+function queriedId({ searchParams, url }: Asked): string | null {
+  for (const [name, value] of searchParams ?? url.searchParams) {
+    if (value !== "" && PARAMETERS.includes(name.replace(/[-_]/g, "").toLowerCase())) return value;
+  }
+  return null;
 }
 
 /**
  * Reads the last event ID: the `Last-Event-ID` header (HTML Standard, section 9.2.3), else the query parameter
- * `lastEventId`, for clients that cannot set headers.
+ * `lastEventId` in any of its common spellings, for clients that cannot set headers.
  */
 export function readLastEventId(exchange: Asked, maxLength: number): Resume {
   const header = headerOf(exchange, "last-event-id");
-  const value = header === null || header === "" ? queryOf(exchange, "lastEventId") : utf8FromByteString(header);
+  const value = header === null || header === "" ? queriedId(exchange) : utf8FromByteString(header);
   if (value === null || value === "") return { resume: "fresh", lastEventId: undefined };
-  if (value === undefined || value.length > maxLength || isUnfit(value)) {
-    return { resume: "unknown", lastEventId: undefined };
+  const id = value === undefined ? undefined : sentOnce(value);
+  if (id === undefined || whyUnfit(id, maxLength) !== undefined) return { resume: "unknown", lastEventId: undefined };
+  return { resume: "resumed", lastEventId: id };
+}
+
+/**
+ * Refuses to send an id that `readLastEventId` would not make the same of when it comes back. The empty one never does: it
+ * says that there is none.
+ *
+ * @throws {SluiceError} `invalid-field`
+ */
+export function checkReturns(id: string, maxLength: number): void {
+  const why = id === "" ? undefined : whyUnfit(id, maxLength);
+  if (why !== undefined) throw new SluiceError("invalid-field", `Cannot send event: id ${why}`, { field: "id" });
+}
+
+/** Why no client could name this as its last event ID, and what to do; undefined where it could. */
+function whyUnfit(id: string, maxLength: number): string | undefined {
+  if (id.length > maxLength) {
+    return `has ${id.length} UTF-16 code units, more than maxLastEventIdLength (${maxLength}); shorten it or raise the limit`;
   }
-  return { resume: "resumed", lastEventId: value };
+  // oxlint-disable-next-line no-control-regex
+  if (/[\x00-\x1f\x7f]/.test(id)) {
+    return `contains a control character, which no header brings back: ${show(id)}; remove it`;
+  }
+  if (id.startsWith(" ") || id.endsWith(" ")) {
+    return `starts or ends with a space, which headers lose: ${show(id)}; remove it`;
+  }
+  // U+FFFD says that bytes were broken on the way, and is what a lone surrogate becomes.
+  if (id.includes("\ufffd") || !id.isWellFormed()) {
+    return `contains a lone surrogate or U+FFFD, the mark of broken bytes: ${show(id)}; remove it`;
+  }
+  if (sentOnce(id) !== id) {
+    return `says the same again behind ", ", as one that is sent twice does: ${show(id)}; choose another`;
+  }
+  return undefined;
+}
+
+/** A header that a proxy or a polyfill has sent again with the same value is joined to `"7, 7"`: the value itself. */
+function sentOnce(value: string): string {
+  for (let at = value.indexOf(", "); at !== -1; at = value.indexOf(", ", at + 1)) {
+    const times = (value.length + 2) / (at + 2);
+    const once = value.slice(0, at);
+    if (Number.isInteger(times) && value === `${once}, `.repeat(times).slice(0, -2)) return once;
+  }
+  return value;
 }
 
 /** What the client is told of its resume in the `Sluice-Resume` header. */
@@ -89,12 +138,19 @@ export function responseHeaders(custom: Headers | undefined): Headers {
     // no-transform: a compressing middleware or proxy would hold events back.
     "Cache-Control": "no-store, no-transform",
     "X-Accel-Buffering": "no",
+    // RFC 10036: what stands between must pass on each part as it comes.
+    Incremental: "?1",
   });
-  custom?.forEach((value, name) => {
+  if (custom !== undefined) setAll(headers, custom);
+  return headers;
+}
+
+/** Sets headers over others, and cookies beside them. */
+export function setAll(headers: Headers, more: Headers): void {
+  more.forEach((value, name) => {
     if (name === "set-cookie") headers.append(name, value);
     else headers.set(name, value);
   });
-  return headers;
 }
 
 /**
@@ -111,10 +167,4 @@ function utf8FromByteString(value: string): string | undefined {
   } catch {
     return undefined;
   }
-}
-
-/** Control characters have no place in an id; U+FFFD says that its bytes were broken on the way. */
-function isUnfit(value: string): boolean {
-  // oxlint-disable-next-line no-control-regex
-  return /[\x00-\x1f\x7f\ufffd]/.test(value) || !value.isWellFormed();
 }

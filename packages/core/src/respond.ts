@@ -1,9 +1,10 @@
 import { SluiceError, show } from "./errors.ts";
 import { LiveConnection } from "./connection.ts";
 import type { Exchange, Opener, Revalidator } from "./connection.ts";
-import { resolveOptions } from "./options.ts";
-import type { Authorization, EventStreamOptions, Settings } from "./options.ts";
-import { acceptance, withOutcome } from "./request.ts";
+import { expectUse } from "./forgotten.ts";
+import { checkHeaders, resolveOptions } from "./options.ts";
+import type { Authorization, AuthorizationError, EventStreamOptions, Settings } from "./options.ts";
+import { acceptance, setAll, withOutcome } from "./request.ts";
 import type { ResumeOutcome } from "./request.ts";
 import { Readable } from "./channel.ts";
 import type { Crowd } from "./crowd.ts";
@@ -15,7 +16,7 @@ import type { Sink, Writer } from "./writer.ts";
 /** Answers requests with a stream: what every adapter's `eventStream` is made of. */
 export interface Responder<Native> {
   /** Whether this client is for `otherwise`, which the adapter then calls in place of `respond`. */
-  passesOn(request: { readonly headers: Headers }): boolean;
+  passesOn(request: Pick<Exchange<Native>, "method" | "headers">): boolean;
   /** Calls the option of that name, and answers what it has answered. */
   otherwise(native: Native): unknown;
   /**
@@ -24,6 +25,8 @@ export interface Responder<Native> {
    * @returns the connection's writer: the adapter tells it what the platform notices, with `drained()` and `gone()`
    */
   respond(exchange: Exchange<Native>, sink: Sink): RespondingWriter;
+  /** Tells `onError` of a request that cannot be answered; nothing is run for it. */
+  reject(exchange: Exchange<Native>, error: unknown): void;
 }
 
 /** The writer of a connection that has a source. */
@@ -33,6 +36,8 @@ export interface RespondingWriter extends Writer {
    * does not heed its signal keeps it waiting.
    */
   readonly done: Promise<void>;
+  /** Tells `onError` what went wrong with the connection, once for each error. */
+  report(error: unknown): void;
 }
 
 /**
@@ -69,20 +74,53 @@ export function createResponder<Native>(
   // The cursor of several channels is long, and it is ours.
   const maxCursorLength = source instanceof Readable ? source.maxCursorLength : 0;
   settings.maxLastEventIdLength = Math.max(settings.maxLastEventIdLength, maxCursorLength);
-  return {
-    passesOn: (request) => settings.otherwise !== undefined && acceptance(request.headers.get("Accept")) !== "named",
+  const responder: Responder<Native> = {
+    passesOn({ method, headers }) {
+      used();
+      // A preflight is about both answers, and names neither.
+      return settings.otherwise !== undefined && method !== "OPTIONS" && acceptance(headers.get("Accept")) !== "named";
+    },
     otherwise: (native) => settings.otherwise?.(native),
     respond(exchange, sink) {
+      used();
       const writer = new SinkWriter(sink, settings);
       const answer = new Answer(source, settings, exchange, sink, writer);
       writer.finishing = answer;
       answer.start();
       return writer;
     },
+    reject(exchange, error) {
+      const connection = new LiveConnection(exchange, new SinkWriter(NOBODY, settings), settings);
+      connection.report(error);
+      connection.abort("failed");
+    },
   };
+  const used = expectUse(responder);
+  return responder;
 }
 
-const METHODS = ["GET", "HEAD", "POST"];
+/** Where nothing can be sent. */
+const NOBODY: Sink = { buffered: 0, open() {}, write: () => false, end() {}, abort() {} };
+
+const METHODS = ["GET", "HEAD", "OPTIONS", "POST"];
+const ALLOW = { Allow: METHODS.join(", ") };
+
+/** What is said beside a status: fixed, so that nothing of the request or the server is in it. */
+const SENTENCES: Readonly<Record<number, string>> = {
+  401: "credentials are missing, wrong or expired; authenticate and ask again",
+  403: "this client may not read it",
+  405: `the method is not supported; use one of ${ALLOW.Allow}`,
+  406: "the Accept header excludes text/event-stream; accept it, or leave the header out",
+  429: "there are too many connections or requests; ask again later",
+  503: "the server takes no more connections for now; ask again later",
+};
+
+function sentenceFor(status: number): string | undefined {
+  if (status === 204) return undefined;
+  const why =
+    SENTENCES[status] ?? (status < 500 ? "the request was refused" : "the server has failed, and has logged why");
+  return `Cannot open event stream: ${why}\n`;
+}
 
 /** Where a request is, from what it asks to the source's end. It is kept as long as the connection: it holds little. */
 class Answer<Native> implements Opener, Revalidator, SourceHost {
@@ -125,6 +163,10 @@ class Answer<Native> implements Opener, Revalidator, SourceHost {
     }
   }
 
+  report(error: unknown): void {
+    this.#connection.report(error);
+  }
+
   /** See `RespondingWriter`. */
   async done(): Promise<void> {
     await this.#working;
@@ -164,7 +206,10 @@ class Answer<Native> implements Opener, Revalidator, SourceHost {
     const connection = this.#connection;
     const refusal = connection.enter(crowd, limitKeyOf(this.#settings, connection));
     if (refusal === "maxConnectionsPerKey" && !connection.isOpen) this.#refuse(429, { "Retry-After": "30" });
-    // For the others 200, and a time to come back: for a 5xx a native EventSource would never return.
+    else if (refusal !== undefined && connection.method === "POST" && !connection.isOpen) {
+      this.#refuse(503, { "Retry-After": `${2 + Math.floor(Math.random() * 4)}` });
+    }
+    // On GET 200, and a time to come back: for a 5xx a native EventSource would never return.
     else if (refusal !== undefined) connection.sayGoodbye(refusal === "draining" ? "drained" : "refused");
     return refusal === undefined;
   }
@@ -190,7 +235,8 @@ class Answer<Native> implements Opener, Revalidator, SourceHost {
   #admit(): boolean | Promise<boolean> {
     const connection = this.#connection;
     const { method } = connection;
-    if (!METHODS.includes(method)) return this.#refuse(405, { Allow: METHODS.join(", ") });
+    if (method === "OPTIONS") return this.#refuse(204, ALLOW);
+    if (!METHODS.includes(method)) return this.#refuse(405, ALLOW);
     if (!connection.accepts) return this.#refuse(406);
     if (this.#endsForGood && connection.hasSeenEnd) return this.#refuse(204);
     if (this.#settings.authorize === undefined) return this.#prepare(ADMITTED);
@@ -200,7 +246,7 @@ class Answer<Native> implements Opener, Revalidator, SourceHost {
   #prepare(verdict: Verdict): boolean {
     const connection = this.#connection;
     if (connection.reason !== undefined) return false;
-    if ("status" in verdict) return this.#refuse(verdict.status);
+    if ("status" in verdict) return this.#refuse(verdict.status, verdict.headers, verdict.body);
     this.#headers = headersFor(this.#settings, connection);
     if (this.#headers === undefined) return this.#refuse(500);
     if (connection.method === "HEAD") {
@@ -218,8 +264,12 @@ class Answer<Native> implements Opener, Revalidator, SourceHost {
     return this.#connection.method === "GET" && this.#settings.whenDone === "end";
   }
 
-  #refuse(status: number, headers?: Record<string, string>): false {
-    this.#sink.open(status, new Headers({ "Cache-Control": "no-store", ...headers }));
+  #refuse(status: number, more?: Headers | Readonly<Record<string, string>>, body = sentenceFor(status)): false {
+    const headers = new Headers(this.#settings.fixedHeaders);
+    if (body !== undefined) headers.set("Content-Type", "text/plain; charset=utf-8");
+    setAll(headers, new Headers(more));
+    headers.set("Cache-Control", "no-store");
+    this.#sink.open(status, headers, this.#connection.method === "HEAD" ? undefined : body);
     this.#connection.end("refused");
     return false;
   }
@@ -255,11 +305,17 @@ function headersFor<Native>(settings: Settings<Native>, connection: LiveConnecti
   }
 }
 
-type Verdict = { readonly status: number } | { readonly expiresAt: number /* ms since the epoch */ };
+type Verdict = Refused | { readonly expiresAt: number /* ms since the epoch */ };
+
+interface Refused {
+  readonly status: number;
+  readonly headers?: Headers | undefined;
+  readonly body?: string | undefined;
+}
 
 const ADMITTED: Verdict = { expiresAt: Infinity };
 
-/** What `authorize` says, and no for anything that it cannot mean. */
+/** What `authorize` says, and no for anything that it cannot mean. Never rejects. */
 async function authorized<Native>(settings: Settings<Native>, connection: LiveConnection<Native>): Promise<Verdict> {
   try {
     const answered = await settings.authorize?.(connection);
@@ -268,9 +324,32 @@ async function authorized<Native>(settings: Settings<Native>, connection: LiveCo
     const expiresAt = expiryOf(answered);
     return expiresAt <= Date.now() ? { status: 401 } : { expiresAt };
   } catch (error) {
+    return refusalOf(error, connection);
+  }
+}
+
+/** What the error says of the answer. It may be anything: what it throws when it is read is told to `onError` alone. */
+function refusalOf<Native>(error: unknown, connection: LiveConnection<Native>): Refused {
+  try {
     const status = statusOf(error);
     if (status === undefined || status >= 500) connection.report(error);
-    return { status: status ?? 500 };
+    return status === undefined ? { status: 500 } : { status, ...answerOf(error as AuthorizationError, connection) };
+  } catch (thrown) {
+    connection.report(thrown);
+    return { status: 500 };
+  }
+}
+
+function answerOf<Native>(error: AuthorizationError, connection: LiveConnection<Native>): Omit<Refused, "status"> {
+  // The `body` of other errors is something else at times: what was received, say.
+  const { body: said, headers } = error;
+  const body = typeof said === "string" ? said : undefined;
+  try {
+    const allowed = body === undefined ? undefined : "content-type";
+    return { body, headers: checkHeaders("Cannot refuse connection", headers ?? undefined, allowed) };
+  } catch (thrown) {
+    connection.report(thrown);
+    return { body };
   }
 }
 

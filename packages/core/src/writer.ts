@@ -6,6 +6,7 @@ import { refuseLarge } from "./encoded-size.ts";
 import { SluiceError } from "./errors.ts";
 import { checkFields, readFields } from "./event.ts";
 import type { Fields, ServerSentEvent } from "./event.ts";
+import { COMMENT } from "./greetings.ts";
 import { Tick } from "./tick.ts";
 import { Pace } from "./turns.ts";
 import type { Ticking } from "./tick.ts";
@@ -16,7 +17,7 @@ import type { Ticking } from "./tick.ts";
  * | reason | what happened |
  * | --- | --- |
  * | `finished` | the source had no more to say |
- * | `failed` | the source threw; the client sees a clean end and may reconnect |
+ * | `failed` | the source threw; on GET the client sees a clean end and may reconnect, on POST a response that was broken off |
  * | `disconnected` | the client went away |
  * | `write-failed` | the platform refused a write |
  * | `write-deadline` | the client took nothing for `writeDeadline` ms |
@@ -42,10 +43,17 @@ export type CloseReason =
   | "drained"
   | "refused";
 
+/** How a response ends: as its framing says, or before. */
+export type SinkEnd = "complete" | "broken";
+
 /** What a platform must be able to do for one response: the seam between core and every adapter. */
 export interface Sink {
-  /** Sends status and headers, without waiting for a body. Called once, before any write. */
-  open(status: number, headers: Headers): void;
+  /**
+   * Sends status and headers, without waiting for a body. Called once, before any write.
+   *
+   * @param text the whole body of a response that is not a stream: nothing is written then, and `end()` follows at once
+   */
+  open(status: number, headers: Headers, text?: string): void;
   /**
    * Hands bytes over, to go out now. They are never changed afterwards.
    *
@@ -53,11 +61,14 @@ export interface Sink {
    */
   write(bytes: Uint8Array<ArrayBuffer>): boolean;
   /**
-   * Ends the response cleanly, after what was written. Where `buffered` is not 0 then, `drained()` is called on the writer
-   * once all has left.
+   * Ends the response, after what was written. Where `buffered` is not 0 then, `drained()` is called on the writer once all
+   * has left.
+   *
+   * @param how `complete`: cleanly. `broken`: what was written still goes out, and then the response breaks off, so that the
+   * client cannot take it for the whole
    */
-  end(): void;
-  /** Breaks the connection off. */
+  end(how: SinkEnd): void;
+  /** Breaks the connection off at once, whatever the platform still holds. */
   abort(): void;
   /** How many bytes the platform has taken and not yet passed on; when it shrinks, the client is reading. */
   readonly buffered: number;
@@ -65,7 +76,7 @@ export interface Sink {
 
 /** The limits and deadlines of one connection's writer. */
 export interface WriterOptions {
-  /** After so many ms without a write a comment is sent; `false` for never. Default 15,000. */
+  /** After so many ms without a write a comment is sent; `false` for never. Default 10,000. */
   readonly keepAlive?: number | false | undefined;
   /** A client that takes nothing for so many ms, while something waits for it, is cut off; `false` for never. Default 30,000. */
   readonly writeDeadline?: number | false | undefined;
@@ -96,7 +107,7 @@ export const writerRules: Readonly<Record<keyof WriterOptions, Rule>> = {
 
 export function resolveWriterOptions(options: WriterOptions): WriterSettings {
   return {
-    keepAlive: options.keepAlive ?? 15_000,
+    keepAlive: options.keepAlive ?? 10_000,
     writeDeadline: options.writeDeadline ?? 30_000,
     maxWriteBytes: options.maxWriteBytes ?? 65_536,
     maxPendingBytes: options.maxPendingBytes ?? 1_048_576,
@@ -167,6 +178,7 @@ export function createWriter(sink: Sink, options: WriterOptions = {}): Writer {
     lookBy: (at) => tick.by(writer, at),
     onRoom() {},
     onOver: () => tick.letGo(writer),
+    endOf: () => "complete",
     cursorUpdate: () => undefined,
   };
   return writer;
@@ -180,18 +192,19 @@ export interface WriterOwner {
   onRoom(): void;
   /** Called once, before `closed` resolves. */
   onOver(reason: CloseReason): void;
+  /** How the response ends. */
+  endOf(reason: CloseReason): SinkEnd;
   /** What to send to a silent client in place of a comment. */
   cursorUpdate(): Uint8Array<ArrayBuffer> | undefined;
 }
 
 const utf8 = new TextEncoder();
-const KEEP_ALIVE = utf8.encode(encodeEvent({ comment: "" }));
 const ROOM = Promise.resolve();
 
 export class SinkWriter implements Writer, Ticking {
   owner!: WriterOwner;
   /** What a connection with a source has beside its writer. */
-  finishing: { done(): Promise<void> } | undefined = undefined;
+  finishing: { done(): Promise<void>; report(error: unknown): void } | undefined = undefined;
   reason: CloseReason | undefined = undefined;
 
   readonly #sink: Sink;
@@ -234,6 +247,10 @@ export class SinkWriter implements Writer, Ticking {
 
   get done(): Promise<void> {
     return this.finishing?.done() ?? ROOM;
+  }
+
+  report(error: unknown): void {
+    this.finishing?.report(error);
   }
 
   send(event: ServerSentEvent<string>): Promise<void> {
@@ -377,7 +394,7 @@ export class SinkWriter implements Writer, Ticking {
     this.#hasEnded = true;
     this.#full = true;
     try {
-      this.#sink.end();
+      this.#sink.end(this.owner.endOf(reason));
     } catch {
       return this.abort(reason);
     }
@@ -435,7 +452,7 @@ export class SinkWriter implements Writer, Ticking {
     const { keepAlive } = this.#settings;
     if (keepAlive === false || this.#lastWrite === undefined) return Infinity;
     if (now < this.#lastWrite + keepAlive - 1) return this.#lastWrite + keepAlive;
-    this.#handOver(this.owner.cursorUpdate() ?? KEEP_ALIVE);
+    this.#handOver(this.owner.cursorUpdate() ?? COMMENT);
     return now + keepAlive;
   }
 

@@ -35,7 +35,7 @@ test("a connection ends within the last tenth of its maximum age, cleanly, and m
     expect(connection.reason).toBe(undefined);
     await vi.advanceTimersByTimeAsync(1_002);
     expect(connection.reason).toBe("max-age");
-    expect(await end).toBe(": \nretry: 1\n\n"); // and no sluice.end
+    expect(await end).toBe(":\nretry: 1\n"); // and no sluice.end
   }
   expect(Math.min(...endedAt)).toBeGreaterThanOrEqual(8_999);
   expect(Math.max(...endedAt) - Math.min(...endedAt)).toBeGreaterThan(300); // apart from each other
@@ -48,7 +48,7 @@ test("a connection ends when its authorisation does", async () => {
   await vi.advanceTimersByTimeAsync(11);
   expect(connection.reason).toBe("expired");
   expect(connection.signal.aborted).toBe(true);
-  expect(await end).toBe(": \nretry: 1\n\n");
+  expect(await end).toBe(":\nretry: 1\n");
 });
 
 test("whichever of the two comes first decides", async () => {
@@ -76,5 +76,5 @@ test("what was sent before still arrives", async () => {
   );
   const response = await handler(new Request("http://localhost/"));
   await vi.advanceTimersByTimeAsync(101);
-  expect(await response.text()).toBe(": \n\ndata: last\n\n");
+  expect(await response.text()).toBe(":\ndata: last\n\n");
 });

@@ -408,11 +408,11 @@ describe("a store that fails", () => {
     await reading.return?.();
     await next;
     const response = await eventStream(channel, options)(new Request("http://localhost/"));
-    expect([response.status, await response.text()]).toEqual([200, ": \nretry: 5\n\n"]);
+    expect([response.status, await response.text()]).toEqual([200, ":\nretry: 5\n"]);
     expect(errors).toMatchObject([{ code: "unavailable" }]);
     const ending = setUp({ store, whenStoreFails: "end" });
     const other = await eventStream(ending.channel, options)(new Request("http://localhost/"));
-    expect([other.status, await other.text()]).toEqual([200, ": \nretry: 5\n\n"]);
+    expect([other.status, await other.text()]).toEqual([200, ":\nretry: 5\n"]);
   });
 });
 
@@ -485,7 +485,7 @@ describe("eventStream of a channel", () => {
     const handler = eventStream(hub.channel("c"), { retry: 5, onError: (error) => errors.push(error) });
     await hub.close();
     const response = await handler(new Request("http://localhost/"));
-    expect([response.status, await response.text()]).toEqual([200, ": \nretry: 5\n\n"]);
+    expect([response.status, await response.text()]).toEqual([200, ":\nretry: 5\n"]);
     expect(errors).toEqual([]);
   });
 
@@ -511,7 +511,7 @@ describe("eventStream of a channel", () => {
     const closing = hub.close();
     const response = await answering;
     expect([response.status, response.headers.get("Content-Type")]).toEqual([200, "text/event-stream; charset=utf-8"]);
-    expect(await response.text()).toBe(": \nretry: 5\n\n");
+    expect(await response.text()).toBe(":\nretry: 5\n");
     await closing;
   });
 

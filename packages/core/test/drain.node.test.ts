@@ -52,7 +52,7 @@ test("a hub that closes says goodbye to the connections of functions, too", asyn
   await vi.advanceTimersByTimeAsync(25);
   await hub.close();
   await vi.advanceTimersByTimeAsync(25);
-  expect(await reading).toMatch(/^: \nretry: 5\n\n(data: more\n\n)+$/);
+  expect(await reading).toMatch(/^:\nretry: 5\n(data: more\n\n)+$/);
   expect([hasStopped, hub.stats().connections, hub.stats().closed]).toEqual([true, 0, { drained: 1 }]);
 });
 
@@ -110,7 +110,7 @@ describe("a drain", () => {
       const client = await visit(source, { options: { hub, retry: [2000, 4000] } });
       expect(client.response.status).toBe(200);
       expect(await client.rest()).toEqual([]);
-      const [, retry] = /^: \nretry: (\d+)\n\n$/.exec(client.text) ?? [];
+      const [, retry] = /^:\nretry: (\d+)\n$/.exec(client.text) ?? [];
       expect(Number(retry)).toBeGreaterThanOrEqual(2000);
       expect(Number(retry)).toBeLessThanOrEqual(4000);
       expect(await client.connection?.closed).toBe("drained");

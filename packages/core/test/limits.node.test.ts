@@ -27,7 +27,7 @@ describe("maxConnections", () => {
     const third = await visit(channel, { options: { retry: 3000 } });
     expect(third.response.status).toBe(200);
     expect(await third.rest()).toEqual([]);
-    expect(third.text).toBe(": \nretry: 3000\n\n");
+    expect(third.text).toBe(":\nretry: 3000\n");
     expect(await third.connection?.closed).toBe("refused");
     expect(hub.stats()).toMatchObject({ connections: 2, opened: 2, refused: { maxConnections: 1 } });
     await first.leave();
@@ -137,7 +137,7 @@ describe("maxConnectionsPerKey", () => {
     const second = await visit(async () => hub.channel("c"), { url: as("a"), options });
     expect(second.response.status).toBe(200);
     expect(await second.rest()).toEqual([]);
-    expect(second.text).toBe(": \nretry: 2000\n\n");
+    expect(second.text).toBe(":\nretry: 2000\n");
     await first.leave();
   });
 

@@ -35,7 +35,7 @@ describe("an observer", () => {
     const client = await visit(channel);
     await client.until("live");
     const { connection } = client;
-    const [replayed = "", live = ""] = client.text.slice(": \n\n".length).split(/(?<=data: 1\n\n)/);
+    const [replayed = "", live = ""] = client.text.slice(":\n".length).split(/(?<=data: 1\n\n)/);
     await channel.publish({ data: "2" });
     const before = client.text.length;
     await client.until("2");
@@ -279,7 +279,7 @@ describe("stats", () => {
       gaps: 1,
     });
     expect(told.events).toBe(deliveredEvents);
-    const comments = ": \n\n".length;
+    const comments = ":\n".length;
     const received = clients.reduce((bytes, { text }) => bytes + text.length - comments, 0);
     expect(told.bytes).toBe(received + "data: sent\n\n".length);
   });

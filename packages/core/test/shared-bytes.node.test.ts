@@ -64,7 +64,7 @@ test("whoever transfers what a response gave them takes nothing from others, and
   await hub.channel("c").publish({ data: "two" });
   expect(new TextDecoder().decode((await first.read()).value?.buffer)).toMatch(/^id: .*\ndata: two\n\n$/);
   const second = await read("sluice.live");
-  expect(chunks.join("")).toMatch(/^(?:: \nretry: \d+\n\n|id: .*\n(?:event: .*\n)?data: .*\n\n)+$/);
+  expect(chunks.join("")).toMatch(/^(?::\nretry: \d+\n|id: .*\n(?:event: .*\n)?data: .*\n\n)+$/);
   expect(chunks.join("").match(/^data: (?:one|two)$/gm)).toEqual(["data: one", "data: one", "data: two"]);
   await Promise.all([first.cancel(), second.cancel(), hub.close()]);
 });

@@ -129,7 +129,7 @@ describe("a hub's connections", () => {
     expect((await Promise.all(wait)).every((text) => text?.endsWith("data: x\n\n"))).toBe(true);
     const comments = clients.map((client) => client.read());
     let count = 0;
-    for (const comment of comments) void comment.then((text) => (count += Number(text === ": \n\n")));
+    for (const comment of comments) void comment.then((text) => (count += Number(text === ":\n")));
     await vi.advanceTimersByTimeAsync(990);
     expect(count).toBe(0);
     await vi.advanceTimersByTimeAsync(20);

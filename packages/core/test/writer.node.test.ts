@@ -265,9 +265,9 @@ describe("keep-alive", () => {
     await vi.advanceTimersByTimeAsync(999);
     expect(sink.text).toBe("data: a\n\n");
     await vi.advanceTimersByTimeAsync(1);
-    expect(sink.text).toBe("data: a\n\n: \n\n");
+    expect(sink.text).toBe("data: a\n\n:\n");
     await vi.advanceTimersByTimeAsync(2000);
-    expect(sink.text).toBe("data: a\n\n: \n\n: \n\n: \n\n");
+    expect(sink.text).toBe("data: a\n\n:\n:\n:\n");
     writer.gone();
   });
 

@@ -7,6 +7,7 @@ import { heading, headingBesideFramework } from "./behaviours/heading.ts";
 import { leaving, lettingGo } from "./behaviours/leaving.ts";
 import { multiplexing } from "./behaviours/multiplexing.ts";
 import { opening } from "./behaviours/opening.ts";
+import { pipelining } from "./behaviours/pipelining.ts";
 import { refusing } from "./behaviours/refusing.ts";
 import { resuming } from "./behaviours/resuming.ts";
 import { writeReport } from "./compatibility.ts";
@@ -38,6 +39,8 @@ export interface AdapterSuiteOptions {
   readonly http2?: boolean | undefined;
   /** Shows, too, that a framework's headers and ours get on; `createFixtures` has the option `setHeader`. Default false. */
   readonly framework?: boolean | undefined;
+  /** Shows, too, what requests get that are pipelined. Default false. */
+  readonly pipelining?: boolean | undefined;
 }
 
 /**
@@ -66,7 +69,7 @@ export interface AdapterSuiteOptions {
 export function adapterSuite(
   start: () => Promise<StartedServer>,
   exceptions: Exceptions = {},
-  { platform, http2 = false, framework = false }: AdapterSuiteOptions = {},
+  { platform, http2 = false, framework = false, pipelining: isPipelined = false }: AdapterSuiteOptions = {},
 ): void {
   const topics: Readonly<Record<string, Readonly<Record<string, Behaviour>>>> = {
     Opening: opening,
@@ -79,6 +82,7 @@ export function adapterSuite(
     "How a stream ends": ending,
     "Clients that leave": leaving,
     Flow: flowing,
+    ...(isPipelined && { "Requests that are pipelined": pipelining }),
     ...(http2 && { "HTTP/2": multiplexing }),
   };
   const last = { ...lettingGo, [CLEAN]: isClean };
@@ -157,8 +161,8 @@ export function adapterSuite(
 const isClean: Behaviour = async (stage) => {
   const startedAt = performance.now();
   let report = await stage.report();
-  // Some platforms notice that a client has gone when they next write: the default keep-alive comes after 15 seconds.
-  while (report.open > 0 && performance.now() - startedAt < 17_000) {
+  // Some platforms notice that a client has gone when they next write: the default keep-alive comes after 10 seconds.
+  while (report.open > 0 && performance.now() - startedAt < 12_000) {
     await new Promise((resolve) => setTimeout(resolve, 50));
     report = await stage.report();
   }

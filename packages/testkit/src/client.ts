@@ -14,8 +14,11 @@ import type { DecodedEvent } from "@sluice/core";
 export interface OpenOptions {
   /** Default `GET`. */
   readonly method?: string | undefined;
-  /** Over `Accept: text/event-stream`; `undefined` leaves a header out. Bytes beyond ASCII: one character for each. */
-  readonly headers?: Readonly<Record<string, string | undefined>> | undefined;
+  /**
+   * Over `Accept: text/event-stream`; `undefined` leaves a header out, and an array sends it several times. Bytes beyond
+   * ASCII: one character for each.
+   */
+  readonly headers?: Readonly<Record<string, string | readonly string[] | undefined>> | undefined;
   /** The request's body. */
   readonly body?: string | undefined;
   /** Speaks HTTP/2: over TLS for `https:` URLs, with prior knowledge for `http:` ones. Default false. */
@@ -100,6 +103,53 @@ export async function connectStalled(url: string | URL, options: OpenOptions = {
   return socket;
 }
 
+/** One request of {@link pipeline}. */
+export interface PipelinedRequest extends OpenOptions {
+  readonly url: URL;
+}
+
+/** What came back for requests that were sent at once. */
+export interface PipelinedAnswers {
+  /** Everything, heads and framing as they came, once the server has closed the connection. */
+  readonly ended: Promise<string>;
+  /** Resolves when the text has come; rejects where the connection was closed without it. */
+  until(text: string): Promise<void>;
+  /** Closes the socket. */
+  leave(): void;
+}
+
+/**
+ * Sends several requests on one connection, without waiting for an answer. The last one asks the server to close it.
+ * HTTP/1.1.
+ */
+export function pipeline(requests: readonly PipelinedRequest[]): PipelinedAnswers {
+  const [{ url }] = requests as readonly [PipelinedRequest];
+  const raw = net.connect({ host: url.hostname, port: portOf(url) });
+  const socket = url.protocol === "https:" ? tls.connect({ socket: raw, rejectUnauthorized: false }) : raw;
+  let answers = "";
+  socket.on("error", ignore).on("data", (bytes: Buffer) => (answers += bytes.toString("latin1")));
+  const closed = new Promise<void>((resolve) => void socket.once("close", () => resolve()));
+  const texts = requests.map((request, index) => {
+    const isLast = index === requests.length - 1;
+    return requestText(
+      request.url,
+      isLast ? { ...request, headers: { ...request.headers, Connection: "close" } } : request,
+    );
+  });
+  socket.write(Buffer.concat(texts));
+  return {
+    ended: closed.then(() => answers),
+    async until(text) {
+      while (!answers.includes(text)) {
+        if (socket.closed)
+          throw new Error(`Cannot go on: the connection is closed, and what came is ${answers.slice(-300)}`);
+        await Promise.race([closed, new Promise((resolve) => void socket.once("data", resolve))]);
+      }
+    },
+    leave: () => socket.destroy(),
+  };
+}
+
 /** Options of {@link connectAndReset} and {@link connectAndLeave}. */
 export interface LeaveOptions extends OpenOptions {
   /** What of the response is waited for. Default: its first bytes. */
@@ -172,17 +222,23 @@ function portOf(url: URL): number {
   return Number(url.port) || (url.protocol === "https:" ? 443 : 80);
 }
 
-function headersOf({ headers, body }: OpenOptions): Record<string, string> {
+function headersOf({ headers, body }: OpenOptions): Record<string, string | string[]> {
   const all = {
     Accept: "text/event-stream",
     ...(body !== undefined && { "Content-Length": `${Buffer.byteLength(body)}` }),
     ...headers,
   };
-  return Object.fromEntries(Object.entries(all).filter((entry): entry is [string, string] => entry[1] !== undefined));
+  return Object.fromEntries(
+    Object.entries(all).flatMap(([name, value]) =>
+      value === undefined ? [] : [[name, typeof value === "string" ? value : [...value]]],
+    ),
+  );
 }
 
 function requestText(url: URL, options: OpenOptions): Buffer {
-  const lines = Object.entries(headersOf(options)).map(([name, value]) => `${name}: ${value}`);
+  const lines = Object.entries(headersOf(options)).flatMap(([name, value]) =>
+    [value].flat().map((each) => `${name}: ${each}`),
+  );
   const head = [
     `${options.method ?? "GET"} ${url.pathname}${url.search} HTTP/1.1`,
     `Host: ${url.host}`,

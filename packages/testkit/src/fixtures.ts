@@ -67,6 +67,15 @@ export const largeLines: string = Array.from({ length: 30_000 }, (_, line) => `$
   "\n",
 );
 
+/** How many events `/throws-after-many` sends before it throws; together more than a platform takes at once. */
+export const manyEvents = 300;
+
+/** What the error says that the fixture `/challenged` throws. */
+export const challenge = {
+  headers: { "WWW-Authenticate": 'Bearer realm="fixtures"', "Content-Type": "application/problem+json; charset=utf-8" },
+  body: '{"title":"größer als nichts"}',
+} as const;
+
 /** How many events the channels of the fixtures retain. */
 export const retainedEvents = 500;
 
@@ -278,6 +287,29 @@ function fixturesOver(ledger: Ledger, platform: Platform): Record<string, Fixtur
         throw new Error(secret);
       },
     },
+    "/challenged": {
+      source: (_, record) => watched(record, sampleEvents),
+      headers: { "Access-Control-Allow-Origin": "https://example.com" },
+      authorize: () => {
+        throw Object.assign(new Error(secret), { status: 401, ...challenge });
+      },
+    },
+    "/challenged-badly": {
+      source: (_, record) => watched(record, sampleEvents),
+      authorize: () => {
+        throw Object.assign(new Error(secret), { status: 401, headers: { "Transfer-Encoding": "chunked" } });
+      },
+    },
+    "/authorize-throws-a-trap": {
+      source: (_, record) => watched(record, sampleEvents),
+      authorize: async () => {
+        throw Object.defineProperty(new Error(secret), "status", {
+          get: () => {
+            throw new Error(secret);
+          },
+        });
+      },
+    },
     "/authorize-waits": {
       source: (_, record) => watched(record, sampleEvents),
       // Not for ever, where nothing tells that the client has gone.
@@ -324,7 +356,11 @@ function fixturesOver(ledger: Ledger, platform: Platform): Record<string, Fixtur
 
     // Delivery.
     "/body": {
-      source: async (connection, record) => watched(record, [{ data: await platform.readBody(connection) }]),
+      source: async (connection, record) => {
+        const after = Number(connection.url.searchParams.get("after"));
+        if (after > 0) await sleep(after);
+        return watched(record, [{ data: await platform.readBody(connection) }]);
+      },
     },
     "/numbered": {
       source: (connection, record) =>
@@ -426,6 +462,16 @@ function fixturesOver(ledger: Ledger, platform: Platform): Record<string, Fixtur
           record,
           (async function* () {
             yield { data: "before" };
+            throw new Error(secret);
+          })(),
+        ),
+    },
+    "/throws-after-many": {
+      source: (_, record) =>
+        watched(
+          record,
+          (async function* () {
+            for (let event = 0; event < manyEvents; event++) yield { data: "x".repeat(3000) };
             throw new Error(secret);
           })(),
         ),

@@ -73,6 +73,14 @@ export const delivering: Readonly<Record<string, Behaviour>> = {
     expect(client.events).toEqual([{ data: body }]);
   },
 
+  "gives a source the whole body that it reads after a while": async (stage) => {
+    const body = "größe 日本語 🎉 ".repeat(12_000);
+    const headers = { "Content-Type": "text/plain" };
+    const client = await stage.read("/body", { method: "POST", headers, body, query: { after: "300" } });
+    expect([client.status, client.end]).toEqual([200, "complete"]);
+    expect(client.events).toEqual([{ data: body }]);
+  },
+
   "answers POST with a body as it answers GET, without sluice.end": async (stage) => {
     const client = await stage.read("/async-generator", {
       method: "POST",

@@ -1,6 +1,8 @@
 import { expect } from "vitest";
 import type { Behaviour } from "../adapter-suite.ts";
-import { secret } from "../fixtures.ts";
+import type { StreamClient } from "../client.ts";
+import { manyEvents, secret } from "../fixtures.ts";
+import type { Stage } from "../stage.ts";
 
 /** How a stream ends when the server ends it. */
 export const ending: Readonly<Record<string, Behaviour>> = {
@@ -48,6 +50,48 @@ export const ending: Readonly<Record<string, Behaviour>> = {
     expect(record?.errors).toEqual([expect.stringContaining("event contains a line break")]);
   },
 
+  "breaks off the answer to a POST whose source throws, behind all that was sent": async (stage) => {
+    for (const [path, sent] of [
+      ["/throws-at-once", 0],
+      ["/throws-later", 1],
+      ["/throws-after-many", manyEvents],
+    ] as const) {
+      const client = await breaksOff(stage, path);
+      expect([path, client.status, client.events.length]).toEqual([path, 200, sent]);
+      expect(client.text).not.toMatch(secret);
+    }
+    await stage.until((records) => records.every(({ closed, aborted }) => closed === "failed" && aborted), 2000);
+  },
+
+  "breaks off the answer to a POST that ends before its source has: by age, expiry, drain, or an event that is refused":
+    async (stage) => {
+      const clients = await Promise.all(
+        ["/max-age", "/authorize-expires", "/invalid-event"].map((path) => breaksOff(stage, path)),
+      );
+      expect(clients.map(({ events }) => events.length)).toEqual([1, 1, 1]);
+      const drained = await stage.open("/channel", { method: "POST" });
+      await drained.until(({ events }) => events.length === 1);
+      await stage.drain("channel");
+      expect([await drained.ended, drained.reconnectionTime]).toEqual(["broken", undefined]);
+      await stage.until((records) => records.every(({ closed }) => closed !== undefined), 2000);
+      expect((await stage.records()).map(({ closed }) => closed).toSorted()).toEqual([
+        "drained",
+        "expired",
+        "failed",
+        "max-age",
+      ]);
+    },
+
+  "turns a POST away with 503 while its hub drains, as no client of it would come back to a stream": async (stage) => {
+    const client = await stage.open("/channel");
+    await client.until(({ events }) => events.length === 1);
+    await stage.drain("channel");
+    const late = await stage.read("/channel", { method: "POST" });
+    expect([late.status, late.end]).toEqual([503, "complete"]);
+    expect(late.text).toMatch(/^Cannot open event stream: [^\n]+\n$/);
+    expect(Number(late.headers["retry-after"])).toBeGreaterThan(0);
+  },
+
   "ends cleanly when the connection is old enough": async (stage) => {
     const client = await stage.read("/max-age");
     expect([client.end, client.events]).toEqual(["complete", [{ data: "ready" }]]);
@@ -90,3 +134,10 @@ export const ending: Readonly<Record<string, Behaviour>> = {
     );
   },
 };
+
+/** Reads the answer to a POST until it breaks off. */
+async function breaksOff(stage: Stage, path: string): Promise<StreamClient> {
+  const client = await stage.read(path, { method: "POST" });
+  expect([path, client.end, client.reconnectionTime]).toEqual([path, "broken", undefined]);
+  return client;
+}

@@ -32,6 +32,18 @@ export const leaving: Readonly<Record<string, Behaviour>> = {
   "stops a generator when its client leaves after a POST": (stage) =>
     isStopped(stage, "/idle", (client) => client.leave(), { method: "POST", body: '{"prompt":"hello"}' }),
 
+  "stops a generator when its client leaves after a POST whose large body nobody reads": (stage) =>
+    isStopped(stage, "/quiet", (client) => client.leave(), LARGE_POST),
+
+  "stops a generator when its client is reset after a POST whose large body nobody reads": (stage) =>
+    isStopped(stage, "/quiet", (client) => client.reset(), LARGE_POST),
+
+  "lets go of a channel's client that leaves after a POST whose large body nobody reads": async (stage) => {
+    const client = await stage.open("/channel", LARGE_POST);
+    client.leave();
+    await stage.until(([record]) => record?.closed === "disconnected", SOON);
+  },
+
   "stops a hundred generators when half of their clients leave and half are reset": async (stage) => {
     const clients = await Promise.all(Array.from({ length: 100 }, () => stage.open("/idle")));
     await Promise.all(clients.map((client) => client.until(({ events }) => events.length === 1)));
@@ -98,13 +110,16 @@ export const lettingGo: Readonly<Record<string, Behaviour>> = {
   },
 };
 
+/** More than a platform keeps of a body, and less than body parsers take. */
+const LARGE_POST = { method: "POST", body: "x".repeat(300_000), headers: { "Content-Type": "text/plain" } };
+
 async function isStopped(
   stage: Stage,
   path: string,
   go: (client: StreamClient) => void,
   request: { readonly method?: string; readonly body?: string; readonly headers?: Record<string, string> } = {},
 ): Promise<void> {
-  const headers = request.body === undefined ? {} : { "Content-Type": "application/json" };
+  const headers = request.headers ?? (request.body === undefined ? {} : { "Content-Type": "application/json" });
   const client = await stage.open(path, { ...request, headers });
   await client.until(({ events }) => events.length > 0);
   go(client);

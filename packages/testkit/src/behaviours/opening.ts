@@ -19,6 +19,7 @@ export const opening: Readonly<Record<string, Behaviour>> = {
     expect(headers["content-type"]).toBe("text/event-stream; charset=utf-8");
     expect(headers["cache-control"]).toBe("no-store, no-transform");
     expect(headers["x-accel-buffering"]).toBe("no");
+    expect(headers["incremental"]).toBe("?1");
     expect(headers["content-length"]).toBeUndefined();
     expect(headers["content-encoding"]).toBeUndefined();
     // Connection is the platform's own on HTTP/1.1, and illegal on HTTP/2.
@@ -32,10 +33,27 @@ export const opening: Readonly<Record<string, Behaviour>> = {
     }
   },
 
+  "sends no empty block before the first event or between events, which some readers take for one": async (stage) => {
+    const client = await stage.open("/keep-alive");
+    await client.until(({ comments }) => comments.length >= 3);
+    expect(client.text).toMatch(/^:\nretry: \d+\ndata: ready\n\n(:\n)+$/);
+  },
+
+  "answers POST with a stream whatever it accepts, and without a reconnection time": async (stage) => {
+    for (const accept of ["application/json", "text/html", "text/event-stream;q=0", "text/event-stream", undefined]) {
+      const client = await stage.read("/large", { method: "POST", headers: { Accept: accept } });
+      expect([accept, client.status, client.end, client.events.length]).toEqual([accept, 200, "complete", 1]);
+      expect(client.headers["content-type"]).toBe("text/event-stream; charset=utf-8");
+      expect(client.text.slice(0, 12)).toBe(":\ndata: xxxx");
+    }
+  },
+
   "gives clients that do not name event streams to the option otherwise": async (stage) => {
     for (const accept of ["application/json", "*/*", undefined]) {
       const client = await stage.read("/otherwise", { headers: { Accept: accept } });
       expect([accept, client.status, client.text]).toEqual([accept, 200, otherwiseBody]);
+      const posted = await stage.read("/otherwise", { method: "POST", headers: { Accept: accept } });
+      expect([accept, posted.status, posted.text]).toEqual([accept, 200, otherwiseBody]);
     }
     const client = await stage.read("/otherwise", { headers: { Accept: "application/json;q=0.9, text/event-stream" } });
     expect(client.headers["content-type"]).toMatch("text/event-stream");

@@ -16,6 +16,22 @@ export const resuming: Readonly<Record<string, Behaviour>> = {
     expect(await resumeOf(stage, "41", "42")).toEqual({ resume: "resumed", lastEventId: "41" });
   },
 
+  "takes the last event ID from the query in each of its common spellings": async (stage) => {
+    for (const name of ["lastEventID", "last-event-id", "Last-Event-ID", "last_event_id", "evs_last_event_id"]) {
+      expect([name, await resumeOf(stage, undefined, "42", name)]).toEqual([
+        name,
+        { resume: "resumed", lastEventId: "42" },
+      ]);
+    }
+  },
+
+  "takes an ID that is sent twice, or that a proxy has joined, for that ID": async (stage) => {
+    const resumed = { resume: "resumed", lastEventId: "41" };
+    expect(await resumeOf(stage, ["41", "41"])).toEqual(resumed);
+    expect(await resumeOf(stage, ["41", "41", "41"])).toEqual(resumed);
+    expect(await resumeOf(stage, "41, 41")).toEqual(resumed);
+  },
+
   "takes none for fresh": async (stage) => {
     expect(await resumeOf(stage)).toEqual({ resume: "fresh", lastEventId: null });
   },
@@ -37,10 +53,15 @@ export const resuming: Readonly<Record<string, Behaviour>> = {
   },
 };
 
-async function resumeOf(stage: Stage, header?: string, lastEventId?: string): Promise<unknown> {
+async function resumeOf(
+  stage: Stage,
+  header?: string | readonly string[],
+  queried?: string,
+  name = "lastEventId",
+): Promise<unknown> {
   const client = await stage.read("/resume", {
     headers: { "Last-Event-ID": header },
-    query: lastEventId === undefined ? {} : { lastEventId },
+    query: queried === undefined ? {} : { [name]: queried },
   });
   return JSON.parse(client.events[0]?.data ?? "null");
 }
