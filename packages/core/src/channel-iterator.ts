@@ -1,24 +1,32 @@
+import { AbortListener, stopWhenAbandoned } from "./abandoned.ts";
 import type { Reading } from "./reader.ts";
-import type { Batch, ChannelItem } from "./segment.ts";
+import type { Batch, ChannelItem, Segment } from "./segment.ts";
+import { Pace } from "./turns.ts";
 
 /** The most that one step of `read()` takes at once, in bytes. */
 const READ_BYTES = 65_536;
+
+/** After how many items the loop looks at the clock. */
+const LOOK = 16;
 
 // Not a generator: its return() would wait for the next event.
 export class ChannelIterator implements AsyncIterableIterator<ChannelItem, undefined, undefined> {
   readonly #open: () => Reading;
   /** From the first `next()` on: what is never iterated holds nothing. */
   #reading: Reading | undefined = undefined;
+  #listener: AbortListener | undefined = undefined;
   #isFinished = false;
   readonly #signal: AbortSignal | undefined;
-  #items: ChannelItem[] = [];
+  /** What was taken last; the next one is at `#at`. */
+  #segments: readonly Segment[] = [];
+  #at = 0;
   #turn: Promise<unknown> = Promise.resolve();
+  readonly #pace = new Pace();
+  #read = 0;
 
   constructor(open: () => Reading, signal: AbortSignal | undefined) {
     this.#signal = signal;
     this.#open = open;
-    if (signal?.aborted === true) this.#finish();
-    else signal?.addEventListener("abort", this.#finish, { once: true });
   }
 
   [Symbol.asyncIterator](): this {
@@ -38,21 +46,34 @@ export class ChannelIterator implements AsyncIterableIterator<ChannelItem, undef
   }
 
   async #next(): Promise<IteratorResult<ChannelItem, undefined>> {
-    this.#signal?.throwIfAborted();
-    if (this.#items.length === 0) {
-      if (this.#isFinished) return { done: true, value: undefined };
-      this.#reading ??= this.#open();
-      const batch = await this.#take(this.#reading);
+    try {
+      if (++this.#read % LOOK === 0 && this.#pace.isOver()) await this.#pace.nextTurn();
       this.#signal?.throwIfAborted();
-      if (batch === undefined) return { done: true, value: undefined };
-      this.#items = batch.segments.map(({ item }) => item);
-    }
-    const item = this.#items.shift() as ChannelItem;
-    if (item.type === "end") {
-      this.#items = [];
+      if (this.#at === this.#segments.length) await this.#refill();
+    } catch (error) {
       this.#finish();
+      throw error;
     }
-    return { done: false, value: item };
+    const segment = this.#segments[this.#at++];
+    if (segment === undefined || segment.type === "end") this.#finish();
+    return segment === undefined ? { done: true, value: undefined } : { done: false, value: segment.item };
+  }
+
+  /** Leaves nothing where nothing will come. */
+  async #refill(): Promise<void> {
+    this.#segments = [];
+    this.#at = 0;
+    if (this.#isFinished) return;
+    const batch = await this.#take((this.#reading ??= this.#begin()));
+    this.#signal?.throwIfAborted();
+    if (batch !== undefined && !this.#isFinished) this.#segments = batch.segments;
+  }
+
+  #begin(): Reading {
+    const reading = this.#open();
+    stopWhenAbandoned(this, reading);
+    if (this.#signal !== undefined) this.#listener = new AbortListener(this.#signal, this);
+    return reading;
   }
 
   /** Waits until there is something; undefined when nothing will come. */
@@ -60,15 +81,23 @@ export class ChannelIterator implements AsyncIterableIterator<ChannelItem, undef
     for (;;) {
       const batch = reading.take(READ_BYTES);
       if (batch !== undefined || reading.isOver) return batch;
+      this.#listener?.hold();
       await new Promise<void>((resolve) => {
         reading.onReady = resolve;
       });
+      this.#listener?.letGo();
     }
   }
 
-  readonly #finish = (): void => {
+  onAbort(): void {
+    this.#finish();
+  }
+
+  #finish(): void {
     this.#isFinished = true;
-    this.#signal?.removeEventListener("abort", this.#finish);
+    this.#segments = [];
+    this.#at = 0;
+    this.#listener?.stop();
     this.#reading?.stop();
-  };
+  }
 }

@@ -28,9 +28,10 @@ export interface DecodeOptions extends DecoderLimits {
   readonly lastEventId?: string | undefined;
   /**
    * What becomes of an event that the stream ends in, before its blank line: the Standard discards it (the default);
-   * `"deliver"` is for servers that leave the last blank line out.
+   * `"deliver"` is for servers that leave the last blank line out; `"throw"` is for readers who must not take half an
+   * answer for the whole. A comment, and a `retry` whose line has ended, are not an event.
    */
-  readonly unfinished?: "discard" | "deliver" | undefined;
+  readonly unfinished?: "discard" | "deliver" | "throw" | undefined;
   /** Each `id` at its blank line, before the event it came with, and also where there was no data. */
   readonly onId?: ((id: string) => void) | undefined;
   /** Each valid `retry`, in ms. */
@@ -55,9 +56,11 @@ export interface Decoder {
    */
   push(chunk: Uint8Array | ArrayBuffer | string): void;
   /**
-   * Says that the stream has ended: discards or delivers what was unfinished. A second call does nothing.
+   * Says that the stream has ended: what was unfinished is discarded, delivered or an error, as the option `unfinished`
+   * says. A second call does nothing.
    *
-   * @throws {SluiceError} `too-large` from what is delivered; `invalid-state` after a failure, or from a callback
+   * @throws {SluiceError} `unfinished` where the option is `"throw"`; `too-large` from what is delivered; `invalid-state`
+   * after a failure, or from a callback
    */
   end(): void;
   /**
@@ -108,7 +111,10 @@ export const decodeRules: Readonly<Record<keyof DecodeOptions, Rule>> = {
   maxEventLength: lengthLimit,
   maxIdLength: lengthLimit,
   lastEventId: aString,
-  unfinished: { allows: (value) => value === "discard" || value === "deliver", wanted: '"discard" or "deliver"' },
+  unfinished: {
+    allows: (value) => value === "discard" || value === "deliver" || value === "throw",
+    wanted: '"discard", "deliver" or "throw"',
+  },
   onId: aFunction,
   onRetry: aFunction,
   onComment: aFunction,
@@ -120,6 +126,7 @@ const LF = 10;
 const SPACE = 32;
 const COLON = 58;
 const BYTE_ORDER_MARK = 0xfeff;
+const FIELDS = ["data", "event", "id", "retry"] as const;
 
 /**
  * Bytes are decoded this many at a time at most. Engines make a substring a view on its parent, so one kept `data` of
@@ -140,7 +147,7 @@ class EventStreamDecoder implements Decoder {
   readonly #maxLineLength: number;
   readonly #maxEventLength: number;
   readonly #maxIdLength: number;
-  readonly #deliverUnfinished: boolean;
+  readonly #unfinished: "discard" | "deliver" | "throw";
 
   lastEventId: string;
   reconnectionTime: number | undefined = undefined;
@@ -155,6 +162,7 @@ class EventStreamDecoder implements Decoder {
   readonly #line = new TextBuffer();
 
   // The event that is being read: the Standard's data buffer, event type buffer and last event ID buffer.
+  #hasFields = false;
   #type = "";
   #id: string | undefined = undefined;
   #data: string | undefined = undefined;
@@ -170,7 +178,7 @@ class EventStreamDecoder implements Decoder {
     this.#maxLineLength = options.maxLineLength ?? 16 * 1024 * 1024;
     this.#maxEventLength = options.maxEventLength ?? 16 * 1024 * 1024;
     this.#maxIdLength = options.maxIdLength ?? 4096;
-    this.#deliverUnfinished = options.unfinished === "deliver";
+    this.#unfinished = options.unfinished ?? "discard";
     this.lastEventId = options.lastEventId ?? "";
   }
 
@@ -192,7 +200,8 @@ class EventStreamDecoder implements Decoder {
     if (this.#state !== "ready") throw this.#notReady("end");
     this.#state = "pushing";
     try {
-      if (this.#deliverUnfinished) this.#deliver();
+      if (this.#unfinished === "deliver") this.#deliver();
+      if (this.#unfinished === "throw" && this.#isInEvent()) throw unfinished();
     } catch (error) {
       this.#finish("failed");
       throw error;
@@ -220,6 +229,7 @@ class EventStreamDecoder implements Decoder {
   }
 
   #clearEvent(): void {
+    this.#hasFields = false;
     this.#type = "";
     this.#id = undefined;
     this.#data = undefined;
@@ -257,6 +267,15 @@ class EventStreamDecoder implements Decoder {
     this.#flushUtf8();
     if (this.#line.length > 0) this.#interpretPending("");
     if (this.#state === "pushing") this.#dispatch(this.#takeData());
+  }
+
+  /** Whether a field of an event has come whose blank line has not, or a line is cut off that may be a field. */
+  #isInEvent(): boolean {
+    if (this.#hasFields) return true;
+    const line = this.#line.take();
+    if (line === "") return this.#utf8Pending;
+    const colon = line.indexOf(":");
+    return FIELDS.some((name) => (colon === -1 ? name.startsWith(line) : name === line.slice(0, colon)));
   }
 
   /** Bytes of a character whose rest never came become U+FFFD. */
@@ -350,7 +369,7 @@ class EventStreamDecoder implements Decoder {
         if (isField(text, start, end, "data")) this.#addData(fieldValue(text, start + 4, end));
         break;
       case 101: // e
-        if (isField(text, start, end, "event")) this.#type = fieldValue(text, start + 5, end);
+        if (isField(text, start, end, "event")) this.#setType(fieldValue(text, start + 5, end));
         break;
       case 105: // i
         if (isField(text, start, end, "id")) this.#setId(fieldValue(text, start + 2, end));
@@ -364,7 +383,13 @@ class EventStreamDecoder implements Decoder {
     }
   }
 
+  #setType(value: string): void {
+    this.#hasFields = true;
+    this.#type = value;
+  }
+
   #addData(value: string): void {
+    this.#hasFields = true;
     if (this.#data === undefined) {
       this.#data = this.#checkData(value);
       return;
@@ -379,6 +404,7 @@ class EventStreamDecoder implements Decoder {
   }
 
   #setId(value: string): void {
+    this.#hasFields = true;
     if (value.length > this.#maxIdLength) throw tooLarge("an id", "maxIdLength", this.#maxIdLength);
     if (!value.includes("\0")) this.#id = value;
   }
@@ -453,6 +479,15 @@ function asBytes(chunk: unknown): Uint8Array {
   throw new SluiceError("invalid-option", `Cannot decode chunk: expected bytes or a string, got ${show(chunk)}`, {
     option: "chunk",
   });
+}
+
+function unfinished(): SluiceError {
+  return new SluiceError(
+    "unfinished",
+    "Cannot end event stream: it ends inside an event, so some of it is missing; read it again, " +
+      'or set unfinished to "deliver" if the server leaves the last blank line out',
+    { option: "unfinished" },
+  );
 }
 
 function tooLarge(what: string, option: keyof DecoderLimits, most: number): SluiceError {
