@@ -272,8 +272,10 @@ class EventStreamDecoder implements Decoder {
   /** Whether a field of an event has come whose blank line has not, or a line is cut off that may be a field. */
   #isInEvent(): boolean {
     if (this.#hasFields) return true;
+    const isAtLineStart = this.#line.length === 0;
+    this.#flushUtf8();
     const line = this.#line.take();
-    if (line === "") return this.#utf8Pending;
+    if (isAtLineStart) return line !== ""; // half a character
     const colon = line.indexOf(":");
     return FIELDS.some((name) => (colon === -1 ? name.startsWith(line) : name === line.slice(0, colon)));
   }
