@@ -123,6 +123,7 @@ export const decodeRules: Readonly<Record<keyof DecodeOptions, Rule>> = {
 const decoderRules: Readonly<Record<keyof DecoderOptions, Rule>> = { onEvent: aFunction, ...decodeRules };
 
 const LF = 10;
+const CR = 13;
 const SPACE = 32;
 const COLON = 58;
 const BYTE_ORDER_MARK = 0xfeff;
@@ -134,12 +135,21 @@ const FIELDS = ["data", "event", "id", "retry"] as const;
  */
 const PIECE = 16 * 1024;
 
+/** By how many bytes a piece may be longer that is all of one line. It is bounded as each is searched for its end. */
+const LONGER = 64 * 1024;
+
 const STREAM = { stream: true } as const;
 // TextDecoder's own stripping takes one BOM too many on some runtimes when it is split; the decoder takes one itself.
 const IGNORE_BOM = { ignoreBOM: true } as const;
 const utf8 = new TextDecoder("utf-8", IGNORE_BOM);
 
 class EventStreamDecoder implements Decoder {
+  /**
+   * Never used. What an engine has learnt of a class goes with its last instance, and a process between two streams has
+   * none: without this one it would learn anew, at half the speed, whenever garbage is collected then.
+   */
+  static readonly kept: Decoder = new EventStreamDecoder({});
+
   readonly #onEvent: ((event: DecodedEvent) => void) | undefined;
   readonly #onId: ((id: string) => void) | undefined;
   readonly #onRetry: ((reconnectionTime: number) => void) | undefined;
@@ -159,7 +169,7 @@ class EventStreamDecoder implements Decoder {
   #atStart = true;
   #afterCR = false;
   /** The beginning of a line whose end has not come. */
-  readonly #line = new TextBuffer();
+  readonly #line = new TextBuffer("");
 
   // The event that is being read: the Standard's data buffer, event type buffer and last event ID buffer.
   #hasFields = false;
@@ -167,7 +177,7 @@ class EventStreamDecoder implements Decoder {
   #id: string | undefined = undefined;
   #data: string | undefined = undefined;
   /** The data buffer once it has a second line. */
-  readonly #dataLines = new TextBuffer();
+  readonly #dataLines = new TextBuffer("\n");
 
   constructor(options: DecoderOptions) {
     checkOptions("Cannot create decoder", options, decoderRules);
@@ -246,11 +256,9 @@ class EventStreamDecoder implements Decoder {
     if (bytes.length === 0) return;
     if (bytes.length <= PIECE) return this.#split(this.#decode(bytes));
     for (let at = 0; at < bytes.length && this.#state === "pushing";) {
-      const window = bytes.subarray(at, at + PIECE);
-      // Cut behind a line where there is one: a line that spans two pieces costs as much as ten that do not.
-      const length = window.lastIndexOf(LF) + 1 || window.length;
-      this.#split(this.#decode(window.subarray(0, length)));
-      at += length;
+      const end = pieceEnd(bytes, at);
+      this.#split(this.#decode(bytes.subarray(at, end)));
+      at = end;
     }
   }
 
@@ -309,13 +317,17 @@ class EventStreamDecoder implements Decoder {
     for (let lf = text.indexOf("\n", at); lf !== -1; lf = text.indexOf("\n", at)) {
       if (this.#line.length > 0) {
         this.#interpretPending(text.slice(at, lf));
-      } else if (isData(text, at) && text.charCodeAt(lf + 1) === LF && this.#data === undefined) {
-        // Most events end in their only line of data: it goes past the data buffer.
+      } else if (isData(text, at)) {
         this.#checkLine(lf - at);
-        this.#dispatch(this.#checkData(fieldValue(text, at + 4, lf)));
-        at = lf + 2;
-        if (this.#state === "pushing") continue;
-        break;
+        const value = fieldValue(text, at + 4, lf);
+        if (text.charCodeAt(lf + 1) === LF && this.#data === undefined) {
+          // Most events end in their only line of data: it goes past the data buffer.
+          this.#dispatch(this.#checkData(value));
+          at = lf + 2;
+          if (this.#state === "pushing") continue;
+          break;
+        }
+        this.#addData(value);
       } else {
         this.#interpret(text, at, lf);
       }
@@ -340,14 +352,22 @@ class EventStreamDecoder implements Decoder {
       if (this.#line.length > 0) this.#interpretPending(text.slice(at, end));
       else this.#interpret(text, at, end);
       if (this.#state !== "pushing") return at;
-      at = end + 1;
-      if (end === cr) {
-        if (at === text.length) this.#afterCR = true;
-        else if (text.charCodeAt(at) === LF) at++;
-        cr = text.indexOf("\r", at);
+      at = this.#behindLineEnd(text, end);
+      // An empty line needs no search.
+      while (isLineEnd(text.charCodeAt(at))) {
+        at = this.#behindLineEnd(text, at);
+        this.#dispatch(this.#takeData());
+        if (this.#state !== "pushing") return at;
       }
+      if (cr !== -1 && cr < at) cr = text.indexOf("\r", at);
       if (lf !== -1 && lf < at) lf = text.indexOf("\n", at);
     }
+  }
+
+  #behindLineEnd(text: string, at: number): number {
+    if (text.charCodeAt(at) === LF) return at + 1;
+    if (at + 1 === text.length) this.#afterCR = true;
+    return text.charCodeAt(at + 1) === LF ? at + 2 : at + 1;
   }
 
   /** Holds back the beginning of a line: only what is new is ever scanned, and the whole is joined once. */
@@ -397,7 +417,6 @@ class EventStreamDecoder implements Decoder {
       return;
     }
     if (this.#dataLines.length === 0) this.#dataLines.append(this.#data);
-    this.#dataLines.append("\n");
     this.#dataLines.append(this.#checkData(value));
   }
 
@@ -452,6 +471,22 @@ class EventStreamDecoder implements Decoder {
   }
 }
 
+/**
+ * Where the piece that begins at `start` ends: behind the last line of {@link PIECE} bytes, for a line that spans two
+ * pieces costs as much as ten that do not. Where these are all of one line, the piece goes on to that line's end if it is
+ * near: what is kept of it has no neighbours.
+ */
+function pieceEnd(bytes: Uint8Array, start: number): number {
+  const window = bytes.subarray(start, start + PIECE);
+  const length = window.lastIndexOf(LF) + 1 || window.lastIndexOf(CR) + 1;
+  if (length > 0) return start + length;
+  const rest = bytes.subarray(start + PIECE, start + PIECE + LONGER);
+  const lf = rest.indexOf(LF);
+  const cr = (lf === -1 ? rest : rest.subarray(0, lf)).indexOf(CR);
+  const end = cr === -1 ? lf : cr;
+  return start + window.length + (end === -1 ? rest.length : end + 1);
+}
+
 function isData(text: string, at: number): boolean {
   return (
     text.charCodeAt(at) === 100 &&
@@ -462,8 +497,15 @@ function isData(text: string, at: number): boolean {
   );
 }
 
+function isLineEnd(code: number): boolean {
+  return code === LF || code === CR;
+}
+
+/** Whether the line has this name; its first letter is not looked at again. */
 function isField(text: string, start: number, end: number, name: string): boolean {
-  if (!text.startsWith(name, start)) return false;
+  for (let i = 1; i < name.length; i++) {
+    if (text.charCodeAt(start + i) !== name.charCodeAt(i)) return false;
+  }
   const after = start + name.length;
   return after === end || text.charCodeAt(after) === COLON;
 }
