@@ -1,3 +1,4 @@
+import { ChannelIterator } from "./channel-iterator.ts";
 import { anAbortSignal, checkOptions } from "./check-options.ts";
 import type { Rule } from "./check-options.ts";
 import { formatCompositeCursor, keysOf, parseCompositeCursor } from "./composite-cursor.ts";
@@ -12,7 +13,7 @@ import { GroupReader } from "./group-reader.ts";
 import { ignoreRejection, startGuarded } from "./guard.ts";
 import { isMarked, mark } from "./kinship.ts";
 import type { Reader, Reading, View } from "./reader.ts";
-import type { Batch, ChannelItem } from "./segment.ts";
+import type { ChannelItem } from "./segment.ts";
 import { serializeData } from "./serialize.ts";
 
 /** An event as it is published: the log mints its id. */
@@ -96,9 +97,6 @@ export interface ChannelContext {
   /** Told of what failed: the caller may not be waiting. */
   readonly onFailure: (error: unknown) => void;
 }
-
-/** The most that one step of `read()` takes at once, in bytes. */
-const READ_BYTES = 65_536;
 
 /** What a connection or a loop can read. */
 export abstract class Readable {
@@ -328,72 +326,4 @@ function toNewEvent(published: PublishedEvent, { serialize, maxEventBytes }: Cha
 
 /** In UTF-16 code units. */
 const MAX_KEY_LENGTH = 256;
-
-// Not a generator: its return() would wait for the next event.
-class ChannelIterator implements AsyncIterableIterator<ChannelItem, undefined, undefined> {
-  readonly #open: () => Reading;
-  /** From the first `next()` on: what is never iterated holds nothing. */
-  #reading: Reading | undefined = undefined;
-  #isFinished = false;
-  readonly #signal: AbortSignal | undefined;
-  #items: ChannelItem[] = [];
-  #turn: Promise<unknown> = Promise.resolve();
-
-  constructor(open: () => Reading, signal: AbortSignal | undefined) {
-    this.#signal = signal;
-    this.#open = open;
-    if (signal?.aborted === true) this.#finish();
-    else signal?.addEventListener("abort", this.#finish, { once: true });
-  }
-
-  [Symbol.asyncIterator](): this {
-    return this;
-  }
-
-  /** Calls that overlap are answered in order. */
-  next(): Promise<IteratorResult<ChannelItem, undefined>> {
-    const result = this.#turn.then(() => this.#next());
-    this.#turn = result.catch(() => {});
-    return result;
-  }
-
-  async return(): Promise<IteratorReturnResult<undefined>> {
-    this.#finish();
-    return { done: true, value: undefined };
-  }
-
-  async #next(): Promise<IteratorResult<ChannelItem, undefined>> {
-    this.#signal?.throwIfAborted();
-    if (this.#items.length === 0) {
-      if (this.#isFinished) return { done: true, value: undefined };
-      this.#reading ??= this.#open();
-      const batch = await this.#take(this.#reading);
-      this.#signal?.throwIfAborted();
-      if (batch === undefined) return { done: true, value: undefined };
-      this.#items = batch.segments.map(({ item }) => item);
-    }
-    const item = this.#items.shift() as ChannelItem;
-    if (item.type === "end") {
-      this.#items = [];
-      this.#finish();
-    }
-    return { done: false, value: item };
-  }
-
-  /** Waits until there is something; undefined when nothing will come. */
-  async #take(reading: Reading): Promise<Batch | undefined> {
-    for (;;) {
-      const batch = reading.take(READ_BYTES);
-      if (batch !== undefined || reading.isOver) return batch;
-      await new Promise<void>((resolve) => {
-        reading.onReady = resolve;
-      });
-    }
-  }
-
-  readonly #finish = (): void => {
-    this.#isFinished = true;
-    this.#signal?.removeEventListener("abort", this.#finish);
-    this.#reading?.stop();
-  };
 }

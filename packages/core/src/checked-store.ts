@@ -61,7 +61,8 @@ class CheckedStore implements EventStore {
     return within(
       APPEND_TIMEOUT,
       async () => appendedOf(await this.#store.append(channel, events, options), events.length),
-      (problem) => `Cannot append to ${show(channel)}: append of the store ${problem}, so its outcome is unknown; ${RETRY}`,
+      (problem) =>
+        `Cannot append to ${show(channel)}: append of the store ${problem}, so its outcome is unknown; ${RETRY}`,
     );
   }
 
@@ -100,12 +101,10 @@ class CheckedStore implements EventStore {
       if (!leaving.signal.aborted) ring(this.#hintOf(hint, describe));
     };
     try {
-      await within(
-        WATCH_TIMEOUT,
-        async () => void (await this.#store.watch(channel, bell, leaving.signal)),
-        describe,
-        { signal, leaving },
-      );
+      await within(WATCH_TIMEOUT, async () => void (await this.#store.watch(channel, bell, leaving.signal)), describe, {
+        signal,
+        leaving,
+      });
     } catch (error) {
       signal.removeEventListener("abort", leave);
       leaving.abort(error);
@@ -250,7 +249,9 @@ function sliceOf(answer: unknown, { after, limit, maxBytes }: Asked): Slice {
   const last = copies.at(-1)?.id ?? from;
   if (!isCut && next !== last) throw new BrokenContract(`returned next ${show(next)} behind ${show(last)}`);
   const rest = { upToDate: upToDate && !isCut, closed: closed && !isCut };
-  return gap === undefined ? { from, events: copies, next: last, ...rest } : { from, events: copies, next: last, gap, ...rest };
+  return gap === undefined
+    ? { from, events: copies, next: last, ...rest }
+    : { from, events: copies, next: last, gap, ...rest };
 }
 
 function eventsOf(

@@ -28,9 +28,10 @@ export interface DecodeOptions extends DecoderLimits {
   readonly lastEventId?: string | undefined;
   /**
    * What becomes of an event that the stream ends in, before its blank line: the Standard discards it (the default);
-   * `"deliver"` is for servers that leave the last blank line out.
+   * `"deliver"` is for servers that leave the last blank line out; `"throw"` is for readers who must not take half an
+   * answer for the whole. A comment, and a `retry` whose line has ended, are not an event.
    */
-  readonly unfinished?: "discard" | "deliver" | undefined;
+  readonly unfinished?: "discard" | "deliver" | "throw" | undefined;
   /** Each `id` at its blank line, before the event it came with, and also where there was no data. */
   readonly onId?: ((id: string) => void) | undefined;
   /** Each valid `retry`, in ms. */
@@ -55,9 +56,11 @@ export interface Decoder {
    */
   push(chunk: Uint8Array | ArrayBuffer | string): void;
   /**
-   * Says that the stream has ended: discards or delivers what was unfinished. A second call does nothing.
+   * Says that the stream has ended: what was unfinished is discarded, delivered or an error, as the option `unfinished`
+   * says. A second call does nothing.
    *
-   * @throws {SluiceError} `too-large` from what is delivered; `invalid-state` after a failure, or from a callback
+   * @throws {SluiceError} `unfinished` where the option is `"throw"`; `too-large` from what is delivered; `invalid-state`
+   * after a failure, or from a callback
    */
   end(): void;
   /**
@@ -108,7 +111,10 @@ export const decodeRules: Readonly<Record<keyof DecodeOptions, Rule>> = {
   maxEventLength: lengthLimit,
   maxIdLength: lengthLimit,
   lastEventId: aString,
-  unfinished: { allows: (value) => value === "discard" || value === "deliver", wanted: '"discard" or "deliver"' },
+  unfinished: {
+    allows: (value) => value === "discard" || value === "deliver" || value === "throw",
+    wanted: '"discard", "deliver" or "throw"',
+  },
   onId: aFunction,
   onRetry: aFunction,
   onComment: aFunction,
@@ -117,9 +123,11 @@ export const decodeRules: Readonly<Record<keyof DecodeOptions, Rule>> = {
 const decoderRules: Readonly<Record<keyof DecoderOptions, Rule>> = { onEvent: aFunction, ...decodeRules };
 
 const LF = 10;
+const CR = 13;
 const SPACE = 32;
 const COLON = 58;
 const BYTE_ORDER_MARK = 0xfeff;
+const FIELDS = ["data", "event", "id", "retry"] as const;
 
 /**
  * Bytes are decoded this many at a time at most. Engines make a substring a view on its parent, so one kept `data` of
@@ -127,12 +135,21 @@ const BYTE_ORDER_MARK = 0xfeff;
  */
 const PIECE = 16 * 1024;
 
+/** By how many bytes a piece may be longer that is all of one line. It is bounded as each is searched for its end. */
+const LONGER = 64 * 1024;
+
 const STREAM = { stream: true } as const;
 // TextDecoder's own stripping takes one BOM too many on some runtimes when it is split; the decoder takes one itself.
 const IGNORE_BOM = { ignoreBOM: true } as const;
 const utf8 = new TextDecoder("utf-8", IGNORE_BOM);
 
 class EventStreamDecoder implements Decoder {
+  /**
+   * Never used. What an engine has learnt of a class goes with its last instance, and a process between two streams has
+   * none: without this one it would learn anew, at half the speed, whenever garbage is collected then.
+   */
+  static readonly kept: Decoder = new EventStreamDecoder({});
+
   readonly #onEvent: ((event: DecodedEvent) => void) | undefined;
   readonly #onId: ((id: string) => void) | undefined;
   readonly #onRetry: ((reconnectionTime: number) => void) | undefined;
@@ -140,7 +157,7 @@ class EventStreamDecoder implements Decoder {
   readonly #maxLineLength: number;
   readonly #maxEventLength: number;
   readonly #maxIdLength: number;
-  readonly #deliverUnfinished: boolean;
+  readonly #unfinished: "discard" | "deliver" | "throw";
 
   lastEventId: string;
   reconnectionTime: number | undefined = undefined;
@@ -152,14 +169,15 @@ class EventStreamDecoder implements Decoder {
   #atStart = true;
   #afterCR = false;
   /** The beginning of a line whose end has not come. */
-  readonly #line = new TextBuffer();
+  readonly #line = new TextBuffer("");
 
   // The event that is being read: the Standard's data buffer, event type buffer and last event ID buffer.
+  #hasFields = false;
   #type = "";
   #id: string | undefined = undefined;
   #data: string | undefined = undefined;
   /** The data buffer once it has a second line. */
-  readonly #dataLines = new TextBuffer();
+  readonly #dataLines = new TextBuffer("\n");
 
   constructor(options: DecoderOptions) {
     checkOptions("Cannot create decoder", options, decoderRules);
@@ -170,7 +188,7 @@ class EventStreamDecoder implements Decoder {
     this.#maxLineLength = options.maxLineLength ?? 16 * 1024 * 1024;
     this.#maxEventLength = options.maxEventLength ?? 16 * 1024 * 1024;
     this.#maxIdLength = options.maxIdLength ?? 4096;
-    this.#deliverUnfinished = options.unfinished === "deliver";
+    this.#unfinished = options.unfinished ?? "discard";
     this.lastEventId = options.lastEventId ?? "";
   }
 
@@ -192,7 +210,8 @@ class EventStreamDecoder implements Decoder {
     if (this.#state !== "ready") throw this.#notReady("end");
     this.#state = "pushing";
     try {
-      if (this.#deliverUnfinished) this.#deliver();
+      if (this.#unfinished === "deliver") this.#deliver();
+      if (this.#unfinished === "throw" && this.#isInEvent()) throw unfinished();
     } catch (error) {
       this.#finish("failed");
       throw error;
@@ -220,6 +239,7 @@ class EventStreamDecoder implements Decoder {
   }
 
   #clearEvent(): void {
+    this.#hasFields = false;
     this.#type = "";
     this.#id = undefined;
     this.#data = undefined;
@@ -236,11 +256,9 @@ class EventStreamDecoder implements Decoder {
     if (bytes.length === 0) return;
     if (bytes.length <= PIECE) return this.#split(this.#decode(bytes));
     for (let at = 0; at < bytes.length && this.#state === "pushing";) {
-      const window = bytes.subarray(at, at + PIECE);
-      // Cut behind a line where there is one: a line that spans two pieces costs as much as ten that do not.
-      const length = window.lastIndexOf(LF) + 1 || window.length;
-      this.#split(this.#decode(window.subarray(0, length)));
-      at += length;
+      const end = pieceEnd(bytes, at);
+      this.#split(this.#decode(bytes.subarray(at, end)));
+      at = end;
     }
   }
 
@@ -257,6 +275,17 @@ class EventStreamDecoder implements Decoder {
     this.#flushUtf8();
     if (this.#line.length > 0) this.#interpretPending("");
     if (this.#state === "pushing") this.#dispatch(this.#takeData());
+  }
+
+  /** Whether a field of an event has come whose blank line has not, or a line is cut off that may be a field. */
+  #isInEvent(): boolean {
+    if (this.#hasFields) return true;
+    const isAtLineStart = this.#line.length === 0;
+    this.#flushUtf8();
+    const line = this.#line.take();
+    if (isAtLineStart) return line !== ""; // half a character
+    const colon = line.indexOf(":");
+    return FIELDS.some((name) => (colon === -1 ? name.startsWith(line) : name === line.slice(0, colon)));
   }
 
   /** Bytes of a character whose rest never came become U+FFFD. */
@@ -288,13 +317,17 @@ class EventStreamDecoder implements Decoder {
     for (let lf = text.indexOf("\n", at); lf !== -1; lf = text.indexOf("\n", at)) {
       if (this.#line.length > 0) {
         this.#interpretPending(text.slice(at, lf));
-      } else if (isData(text, at) && text.charCodeAt(lf + 1) === LF && this.#data === undefined) {
-        // Most events end in their only line of data: it goes past the data buffer.
+      } else if (isData(text, at)) {
         this.#checkLine(lf - at);
-        this.#dispatch(this.#checkData(fieldValue(text, at + 4, lf)));
-        at = lf + 2;
-        if (this.#state === "pushing") continue;
-        break;
+        const value = fieldValue(text, at + 4, lf);
+        if (text.charCodeAt(lf + 1) === LF && this.#data === undefined) {
+          // Most events end in their only line of data: it goes past the data buffer.
+          this.#dispatch(this.#checkData(value));
+          at = lf + 2;
+          if (this.#state === "pushing") continue;
+          break;
+        }
+        this.#addData(value);
       } else {
         this.#interpret(text, at, lf);
       }
@@ -319,14 +352,22 @@ class EventStreamDecoder implements Decoder {
       if (this.#line.length > 0) this.#interpretPending(text.slice(at, end));
       else this.#interpret(text, at, end);
       if (this.#state !== "pushing") return at;
-      at = end + 1;
-      if (end === cr) {
-        if (at === text.length) this.#afterCR = true;
-        else if (text.charCodeAt(at) === LF) at++;
-        cr = text.indexOf("\r", at);
+      at = this.#behindLineEnd(text, end);
+      // An empty line needs no search.
+      while (isLineEnd(text.charCodeAt(at))) {
+        at = this.#behindLineEnd(text, at);
+        this.#dispatch(this.#takeData());
+        if (this.#state !== "pushing") return at;
       }
+      if (cr !== -1 && cr < at) cr = text.indexOf("\r", at);
       if (lf !== -1 && lf < at) lf = text.indexOf("\n", at);
     }
+  }
+
+  #behindLineEnd(text: string, at: number): number {
+    if (text.charCodeAt(at) === LF) return at + 1;
+    if (at + 1 === text.length) this.#afterCR = true;
+    return text.charCodeAt(at + 1) === LF ? at + 2 : at + 1;
   }
 
   /** Holds back the beginning of a line: only what is new is ever scanned, and the whole is joined once. */
@@ -350,7 +391,7 @@ class EventStreamDecoder implements Decoder {
         if (isField(text, start, end, "data")) this.#addData(fieldValue(text, start + 4, end));
         break;
       case 101: // e
-        if (isField(text, start, end, "event")) this.#type = fieldValue(text, start + 5, end);
+        if (isField(text, start, end, "event")) this.#setType(fieldValue(text, start + 5, end));
         break;
       case 105: // i
         if (isField(text, start, end, "id")) this.#setId(fieldValue(text, start + 2, end));
@@ -364,13 +405,18 @@ class EventStreamDecoder implements Decoder {
     }
   }
 
+  #setType(value: string): void {
+    this.#hasFields = true;
+    this.#type = value;
+  }
+
   #addData(value: string): void {
+    this.#hasFields = true;
     if (this.#data === undefined) {
       this.#data = this.#checkData(value);
       return;
     }
     if (this.#dataLines.length === 0) this.#dataLines.append(this.#data);
-    this.#dataLines.append("\n");
     this.#dataLines.append(this.#checkData(value));
   }
 
@@ -379,6 +425,7 @@ class EventStreamDecoder implements Decoder {
   }
 
   #setId(value: string): void {
+    this.#hasFields = true;
     if (value.length > this.#maxIdLength) throw tooLarge("an id", "maxIdLength", this.#maxIdLength);
     if (!value.includes("\0")) this.#id = value;
   }
@@ -424,6 +471,22 @@ class EventStreamDecoder implements Decoder {
   }
 }
 
+/**
+ * Where the piece that begins at `start` ends: behind the last line of {@link PIECE} bytes, for a line that spans two
+ * pieces costs as much as ten that do not. Where these are all of one line, the piece goes on to that line's end if it is
+ * near: what is kept of it has no neighbours.
+ */
+function pieceEnd(bytes: Uint8Array, start: number): number {
+  const window = bytes.subarray(start, start + PIECE);
+  const length = window.lastIndexOf(LF) + 1 || window.lastIndexOf(CR) + 1;
+  if (length > 0) return start + length;
+  const rest = bytes.subarray(start + PIECE, start + PIECE + LONGER);
+  const lf = rest.indexOf(LF);
+  const cr = (lf === -1 ? rest : rest.subarray(0, lf)).indexOf(CR);
+  const end = cr === -1 ? lf : cr;
+  return start + window.length + (end === -1 ? rest.length : end + 1);
+}
+
 function isData(text: string, at: number): boolean {
   return (
     text.charCodeAt(at) === 100 &&
@@ -434,8 +497,15 @@ function isData(text: string, at: number): boolean {
   );
 }
 
+function isLineEnd(code: number): boolean {
+  return code === LF || code === CR;
+}
+
+/** Whether the line has this name; its first letter is not looked at again. */
 function isField(text: string, start: number, end: number, name: string): boolean {
-  if (!text.startsWith(name, start)) return false;
+  for (let i = 1; i < name.length; i++) {
+    if (text.charCodeAt(start + i) !== name.charCodeAt(i)) return false;
+  }
   const after = start + name.length;
   return after === end || text.charCodeAt(after) === COLON;
 }
@@ -453,6 +523,15 @@ function asBytes(chunk: unknown): Uint8Array {
   throw new SluiceError("invalid-option", `Cannot decode chunk: expected bytes or a string, got ${show(chunk)}`, {
     option: "chunk",
   });
+}
+
+function unfinished(): SluiceError {
+  return new SluiceError(
+    "unfinished",
+    "Cannot end event stream: it ends inside an event, so some of it is missing; read it again, " +
+      'or set unfinished to "deliver" if the server leaves the last blank line out',
+    { option: "unfinished" },
+  );
 }
 
 function tooLarge(what: string, option: keyof DecoderLimits, most: number): SluiceError {

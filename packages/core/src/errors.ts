@@ -12,6 +12,8 @@ import type { CloseReason } from "./writer.ts";
  * | `invalid-state` | a decoder was used after its end, after a failure, or from inside its own callback; something was sent on a connection that is not admitted yet |
  * | `invalid-response` | a response that should be an event stream is not one |
  * | `invalid-data` | `parse` threw on the data of an event; `cause` has its error |
+ * | `unfinished` | an event stream ended inside an event, and the option `unfinished` is `"throw"` |
+ * | `idle` | no byte of an event stream has come for as long as the option `idle` says |
  * | `too-large` | something is over a limit; `option` names the limit |
  * | `rate-limited` | more was published to a channel than `maxPublishRate` allows; `retryAfter` says how long to wait |
  * | `overflow` | more was sent without waiting than `maxPendingBytes` allows |
@@ -29,6 +31,8 @@ export type SluiceErrorCode =
   | "invalid-state"
   | "invalid-response"
   | "invalid-data"
+  | "unfinished"
+  | "idle"
   | "too-large"
   | "rate-limited"
   | "overflow"
@@ -43,7 +47,7 @@ export type SluiceErrorCode =
 export interface SluiceErrorDetails extends ErrorOptions {
   /** The field of the event, for `invalid-field`. */
   readonly field?: string;
-  /** The option at fault, or the limit that was passed: for `invalid-option`, `too-large`, `rate-limited` and `overflow`. */
+  /** The option at fault, or the limit that was passed: for `invalid-option`, `too-large`, `rate-limited`, `overflow`, `unfinished` and `idle`. */
   readonly option?: string;
   /** How long to wait, in ms, for `rate-limited`. */
   readonly retryAfter?: number;

@@ -10,22 +10,27 @@ const PIECES = 256;
 export class TextBuffer {
   #pieces: string[] = [];
   #blocks: string[] = [];
-  /** In UTF-16 code units. */
+  readonly #separator: string;
+  /** In UTF-16 code units, with a separator behind each piece. */
   length = 0;
 
+  /** @param separator what stands between two pieces */
+  constructor(separator: string) {
+    this.#separator = separator;
+  }
+
   append(piece: string): void {
-    this.length += piece.length;
+    this.length += piece.length + this.#separator.length;
     if (this.#pieces.push(piece) === PIECES) {
-      this.#blocks.push(this.#pieces.join(""));
+      this.#blocks.push(this.#pieces.join(this.#separator));
       this.#pieces = [];
     }
   }
 
   take(): string {
-    const rest = this.#pieces.join("");
-    const text = this.#blocks.length === 0 ? rest : this.#blocks.join("") + rest;
+    const pieces = this.#pieces.length > 0 ? [...this.#blocks, this.#pieces.join(this.#separator)] : this.#blocks;
     this.clear();
-    return text;
+    return pieces.join(this.#separator);
   }
 
   clear(): void {

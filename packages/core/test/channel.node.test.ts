@@ -335,6 +335,22 @@ describe("read", () => {
     aborting.abort("enough");
     expect(await rejected).toBe("enough");
   });
+
+  test("gives everything else a turn while it never has to wait", async () => {
+    const { channel } = setUp({ store: memoryStore({ retention: { maxEvents: 200_000, maxBytes: 2 ** 28 } }) });
+    for (let i = 0; i < 200; i++) await channel.publish(numbers(1000));
+    let hadTurn = false;
+    setImmediate(() => {
+      hadTurn = true;
+    });
+    let readBefore = 0;
+    for await (const { type } of channel.read("start")) {
+      if (hadTurn || type === "live") break;
+      readBefore++;
+    }
+    expect(hadTurn).toBe(true);
+    expect(readBefore).toBeLessThan(199_000);
+  });
 });
 
 /** A memory store whose doorbell, reads and appends can be made to fail. */

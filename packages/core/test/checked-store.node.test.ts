@@ -315,7 +315,16 @@ describe("a doorbell", () => {
     const { ring, rung, leave } = await bell((error) => errors.push(error));
     ring();
     ring(slice());
-    const bad = [null, 5, {}, slice({ from: "x\ny" }), throwing("from"), untouchable, revoked.proxy, slice({ next: id(1) })];
+    const bad = [
+      null,
+      5,
+      {},
+      slice({ from: "x\ny" }),
+      throwing("from"),
+      untouchable,
+      revoked.proxy,
+      slice({ next: id(1) }),
+    ];
     for (const hint of bad) ring(hint);
     expect(rung).toEqual([undefined, slice(), ...bad.map(() => undefined)]);
     expect(errors.map((error) => (error as SluiceError).code)).toEqual(bad.map(() => "unavailable"));

@@ -77,6 +77,8 @@ describe("decodeEventStream", () => {
       ["unfinished", "x"],
       ["parse", "JSON"],
       ["sentinel", /DONE/],
+      ["idle", 0],
+      ["idle", true],
       ["signal", {}],
     ] as const) {
       test(`a wrong ${option} before it locks the body`, () => {
@@ -260,6 +262,190 @@ describe("decodeEventStream", () => {
     expect((await events.next()).done).toBe(true);
   });
 
+  describe("leaves out", () => {
+    test("events for which parse returns undefined, which it may decide by their name and id", async () => {
+      const wire =
+        "event: ping\ndata: now\n\nid: 7\ndata: 1\n\nid: old\ndata: 2\n\nevent: ping\ndata: {\n\ndata: 3\n\n";
+      const seen: DecodedEvent[] = [];
+      const events = await all(responseOf(wire), {
+        parse: (data, event) => {
+          seen.push(event);
+          return event.event === "ping" || event.id === "old" ? undefined : (JSON.parse(data) as number);
+        },
+      });
+      expect(events).toEqual([{ id: "7", data: 1 }, { data: 3 }]);
+      expect(seen[0]).toEqual({ event: "ping", data: "now" });
+      expect(seen).toHaveLength(5);
+    });
+
+    test("empty data where there is a parse, without calling it", async () => {
+      const wire = "id: 123\ndata: \n\ndata:\n\ndata\n\nevent: x\ndata:\n\ndata: 1\n\n";
+      expect(await all(responseOf(wire), { parse: JSON.parse })).toEqual([{ data: 1 }]);
+      expect((await all(responseOf(wire))).map(({ data }) => data)).toEqual(["", "", "", "", "1"]);
+    });
+
+    test("a whole chunk and the last of the body, and goes on behind it", async () => {
+      const { body } = source(["data: 0\n\ndata: 0\n\n", ": c\n\n", "data: 1\n\n", "data: 0\n\n"]);
+      expect(await all(body, { parse: (data) => Number(data) || undefined })).toEqual([{ data: 1 }]);
+    });
+
+    test("not what parse makes of it, be it null, false, 0 or empty", async () => {
+      const wire = 'data: null\n\ndata: false\n\ndata: 0\n\ndata: ""\n\n';
+      expect((await all(responseOf(wire), { parse: JSON.parse })).map(({ data }) => data as unknown)).toEqual([
+        null,
+        false,
+        0,
+        "",
+      ]);
+    });
+
+    test("nothing of the types: what is yielded is never undefined", async () => {
+      for await (const { data } of decodeEventStream(source(["data: 1\n\n"]).body, {
+        parse: (text) => (text === "0" ? undefined : Number(text)),
+      })) {
+        const sum: number = data + 1;
+        expect(sum).toBe(2);
+      }
+    });
+  });
+
+  test("where parse throws, the error names the event and says what to do", async () => {
+    for (const [wire, named] of [
+      ["event: ping\ndata: hello\n\n", '"ping"'],
+      ["data: hello\n\n", '"message"'],
+    ] as const) {
+      const error = (await rejectionOf(all(responseOf(wire), { parse: JSON.parse }))) as Error;
+      expect(error).toMatchObject({ code: "invalid-data" });
+      expect(error.message).toContain(`event ${named}: "hello"`);
+      expect(error.message).toContain("return undefined");
+      expect(error.message).toContain("sentinel");
+    }
+    const long = `event: ${"e".repeat(9999)}\ndata: ${"d".repeat(9999)}\n\n`;
+    expect(((await rejectionOf(all(responseOf(long), { parse: JSON.parse }))) as Error).message.length).toBeLessThan(
+      400,
+    );
+  });
+
+  describe("takes of a list of content types the last valid one", () => {
+    for (const type of [
+      "application/json, text/event-stream",
+      "text/event-stream, text/event-stream",
+      "text/event-stream; charset=utf-8, text/event-stream",
+      'application/json; a="x, y", text/event-stream',
+      'text/event-stream; a="x, application/json"',
+      'text/event-stream; a="\\", application/json"',
+      'text/event-stream; a="application/json, b',
+      "text/event-stream, */*",
+      "text/event-stream, */*;q=0.1",
+      "text/event-stream, nonsense, text/, /html, te xt/html, ,",
+      "text/event-stream;;;charset",
+      "TEXT/Event-Stream\t ;charset=x",
+      ", text/event-stream",
+    ]) {
+      test(`which is an event stream's: ${type}`, async () => {
+        expect(await all(responseOf("data: a\n\n", 200, type))).toHaveLength(1);
+      });
+    }
+
+    for (const type of [
+      "text/event-stream, application/json",
+      "text/event-stream, application/json, */*",
+      'application/json; a="x, text/event-stream"',
+      'application/json; a="\\", text/event-stream"',
+      'application/json; a="text/event-stream, b',
+      '"text/event-stream"',
+      "*/*",
+      "nonsense",
+      "text/event-stream charset=utf-8",
+      "text/event-stream/x",
+      " ",
+    ]) {
+      test(`which is not: ${type}`, () => {
+        const error = thrownBy(() => decodeEventStream(responseOf("data: a\n\n", 200, type)));
+        expect(error).toMatchObject({ code: "invalid-response" });
+        expect((error as Error).message).toContain("response.body");
+      });
+    }
+  });
+
+  test("an invalid response's error has its status, its type and what to do", () => {
+    const messageOf = (status: number, type: string | null): string =>
+      (thrownBy(() => decodeEventStream(responseOf("x", status, type))) as Error).message;
+    expect(messageOf(503, "text/html")).toMatch(/status 503 and type "text\/html"; .*response\.text\(\)/);
+    expect(messageOf(200, "text/html")).toMatch(/status 200 and type "text\/html"; .*pass response\.body/);
+    expect(messageOf(200, null)).toMatch(/status 200 and no type; /);
+    expect(messageOf(500, `text/${"x".repeat(5000)}`).length).toBeLessThan(300);
+  });
+
+  describe("with unfinished: throw", () => {
+    test("fails at the end of a body that ends inside an event, after the events before it", async () => {
+      for (const chunks of [["data: a\n\ndata: b\n\ndata: c\n"], ["data: a\n\nda", "ta: b\n\n", "dat"]]) {
+        const events = decodeEventStream(source(chunks).body, { unfinished: "throw" });
+        expect((await events.next()).value).toEqual({ data: "a" });
+        expect((await events.next()).value).toEqual({ data: "b" });
+        expect(await rejectionOf(events.next())).toMatchObject({ code: "unfinished", option: "unfinished" });
+        expect((await events.next()).done).toBe(true);
+      }
+    });
+
+    test("does not fail at the end of whole events, nor once the sentinel was seen", async () => {
+      const whole = source(["data: a\n\n: bye\n", "retry: 5\n"]).body;
+      expect(await all(whole, { unfinished: "throw" })).toEqual([{ data: "a" }]);
+      const told = source(["data: a\n\ndata: [DONE]\n\ndata: b"]).body;
+      expect(await all(told, { unfinished: "throw", sentinel: "[DONE]" })).toEqual([{ data: "a" }]);
+    });
+
+    test("fails at the end of a body without the sentinel only where it ends inside an event", async () => {
+      const options = { unfinished: "throw", sentinel: "[DONE]" } as const;
+      expect(await all(source(["data: a\n\n"]).body, options)).toEqual([{ data: "a" }]);
+      expect(await rejectionOf(all(source(["data: a\n\ndata: [DON"]).body, options))).toMatchObject({
+        code: "unfinished",
+      });
+    });
+  });
+
+  describe("gives everything else a turn", () => {
+    const bodies: Readonly<Record<string, () => AsyncIterable<string | Uint8Array> | ReadableStream<Uint8Array>>> = {
+      "small chunks": () => endless("data: a\n\n"),
+      "chunks without an event": () => endless(": c\n"),
+      "one chunk that is large": async function* () {
+        yield utf8.encode("data: a\n\n".repeat(1_000_000));
+      },
+      "one string that is large": async function* () {
+        yield "data: a\n\n".repeat(1_000_000);
+      },
+      "a stream that is always ready": () =>
+        new ReadableStream({ pull: (controller) => controller.enqueue(utf8.encode("data: a\n\n".repeat(100))) }),
+      "events that parse leaves out": () => endless("data: 0\n\n".repeat(100)),
+    };
+    for (const [what, body] of Object.entries(bodies)) {
+      test(`while it reads ${what}`, async () => {
+        let hadTurn = false;
+        setTimeout(() => {
+          hadTurn = true;
+        }, 0);
+        let read = 0;
+        let looked = 0;
+        const counted = async function* (): AsyncGenerator<string | Uint8Array> {
+          for await (const chunk of body() as AsyncIterable<string | Uint8Array>) {
+            if (hadTurn || looked++ > 300_000) return;
+            yield chunk;
+          }
+        };
+        const events = decodeEventStream(counted(), { parse: (data) => (data === "0" ? undefined : data) });
+        for await (const { data } of events) {
+          expect(data === "a" || read > 0).toBe(true);
+          if (hadTurn || ++read >= 900_000) break;
+        }
+        expect(hadTurn).toBe(true);
+      });
+    }
+
+    async function* endless(chunk: string): AsyncGenerator<string> {
+      for (;;) yield chunk;
+    }
+  });
+
   describe("with a signal", () => {
     test("that is aborted already rejects with its reason and cancels the body", async () => {
       const origin = source(["data: a\n\n"]);
@@ -332,6 +518,25 @@ describe("EventDecoderStream", () => {
     expect(await all(source(["data: a"]).body.pipeThrough(stream) as never, undefined, "as events")).toEqual([
       { data: "a" },
     ]);
+  });
+
+  test("with unfinished: throw, errors at the end inside an event, once the events before it have been read", async () => {
+    const stage = (): EventDecoderStream => new EventDecoderStream({ unfinished: "throw" });
+    for (const chunks of [["data: a\n\ndata: b\n\ndata: c"], ["data: a\n\n", "data: b\n\n", "id: 1\n"]]) {
+      const reader = source(chunks).body.pipeThrough(stage()).getReader();
+      await turns();
+      expect((await reader.read()).value).toEqual({ data: "a" });
+      expect((await reader.read()).value).toEqual({ data: "b" });
+      expect(await rejectionOf(reader.read())).toMatchObject({ code: "unfinished" });
+    }
+    const whole = source(["data: a\n\n: c"]).body.pipeThrough(stage());
+    expect(await all(whole as never, undefined, "as events")).toEqual([{ data: "a" }]);
+    const origin = source(["data: a\n\n"], "stays open");
+    const left = origin.body.pipeThrough(stage()).getReader();
+    await left.read();
+    await left.cancel("enough");
+    await turns();
+    expect(origin).toMatchObject({ cancelled: true, reason: "enough" });
   });
 
   test("errors past a limit, and cancels what it reads from", async () => {

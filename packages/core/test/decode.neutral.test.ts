@@ -526,6 +526,98 @@ describe("a limit", () => {
   });
 });
 
+describe("with unfinished: throw, end()", () => {
+  const endOf = (chunks: readonly (string | Uint8Array)[]): { events: number; failure: unknown } => {
+    let events = 0;
+    const decoder = createDecoder({ unfinished: "throw", onEvent: () => events++ });
+    for (const chunk of chunks) decoder.push(chunk);
+    try {
+      decoder.end();
+    } catch (error) {
+      return { events, failure: error };
+    }
+    return { events, failure: undefined };
+  };
+
+  for (const [what, wire] of [
+    ["data without its blank line", "data: a\n"],
+    ["a blank line's CR that was never there", "data: a\r"],
+    ["an id alone", "id: 1\n"],
+    ["a type alone", "event: x\n"],
+    ["an empty type", "event\n"],
+    ["an id that is ignored for its NUL", "id: \0\n"],
+    ["data and a comment", "data: a\n: c\n"],
+    ["a line without its end", "data: a"],
+    ["the first letter of a field", "data: a\n\ne"],
+    ["a name without its colon", "data: a\n\ndata"],
+    ["a `retry` that may have more digits", "retry: 10"],
+    ["half a character in a value", concat("data: caf", [0xc3])],
+    ["half a character at a line's start", concat("data: a\n\n", [0xc3])],
+    ["half a byte order mark", Uint8Array.of(0xef, 0xbb)],
+  ] as const) {
+    test(`refuses ${what}`, () => {
+      expect(endOf([wire]).failure).toMatchObject({ code: "unfinished", option: "unfinished" });
+    });
+  }
+
+  for (const [what, wire] of [
+    ["nothing", ""],
+    ["a byte order mark alone", BOM],
+    ["whole events", "data: a\n\ndata: b\r\r"],
+    ["a comment, ended or cut", "data: a\n\n: c\n: data: b"],
+    ["half a character in a comment", concat("data: a\n\n: caf", [0xc3])],
+    ["a `retry` whose line has ended", "data: a\n\nretry: 10\n"],
+    ["a line that is no field, ended or cut", "data: a\n\nfoo: 1\ndata1: 2"],
+    ["a name with a space before it", "data: a\n\n data: b"],
+  ] as const) {
+    test(`takes ${what}`, () => {
+      expect(endOf([wire]).failure).toBe(undefined);
+    });
+  }
+
+  test("tells the two apart at every cut of several streams, however they came", () => {
+    const wires = [
+      "id: 1\nevent: x\ndata: a\n\ndata: b\ndata: c\n\n",
+      `${BOM}: hi\r\nretry: 5\r\n\r\ndata: caf\u00e9 \u{1f600}\r\nid\r\n\r\n: \u20ac\r\n`,
+      "data\r\revent: x\r\rfoo: bar\rdat\rdata:\r\r",
+    ];
+    for (const wire of wires) {
+      const bytes = bytesOf(wire);
+      for (let cut = 0; cut <= bytes.length; cut++) {
+        const part = bytes.subarray(0, cut);
+        const expected = endsInEvent(part) ? "unfinished" : undefined;
+        const { events } = referenceReading(part);
+        for (const chunks of [[part], split(part, () => 1), split(part, () => 3)]) {
+          const ending = endOf(chunks);
+          const code = (ending.failure as { code?: string } | undefined)?.code;
+          expect([cut, code, ending.events]).toEqual([cut, expected, events.length]);
+        }
+      }
+    }
+  });
+
+  test("leaves a decoder that can be reset", () => {
+    const decoder = createDecoder({ unfinished: "throw" });
+    decoder.push("data: a");
+    expect(codeOf(() => decoder.end())).toMatchObject({ code: "unfinished" });
+    decoder.reset();
+    expect(() => decoder.end()).not.toThrow();
+  });
+
+  /** From the definition, over the whole, with none of the code under test. */
+  function endsInEvent(bytes: Uint8Array): boolean {
+    const text = new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes).replace(/^\uFEFF/, "");
+    const whole = new TextDecoder().decode(bytes, { stream: true });
+    const isHalf = text.length > whole.length;
+    const lines = text.split(/\r\n|\r|\n/);
+    const cut = lines.pop() as string;
+    const block = lines.slice(lines.lastIndexOf("") + 1);
+    if (block.some((line) => /^(?:data|event|id)(?::|$)/.test(line))) return true;
+    if (isHalf && cut === "\uFFFD") return true;
+    return cut !== "" && ["data:", "event:", "id:", "retry:"].some((f) => f.startsWith(cut) || cut.startsWith(f));
+  }
+});
+
 describe("an option of a decoder", () => {
   const wrong: readonly (readonly [keyof DecoderOptions, unknown])[] = [
     ...[0, -1, 1.5, NaN, -Infinity, "10", null, 2 ** 53].map((value) => ["maxLineLength", value] as const),
