@@ -326,4 +326,3 @@ function toNewEvent(published: PublishedEvent, { serialize, maxEventBytes }: Cha
 
 /** In UTF-16 code units. */
 const MAX_KEY_LENGTH = 256;
-}
