@@ -209,7 +209,7 @@ describe("an unknown field", () => {
     reconnectionTime: [{ data: "d", reconnectionTime: 1 }, "did you mean retry?"],
     key: [{ data: "d", key: "k" }, "only what is published to a channel has a key"],
     constructor: [
-      Object.assign({ data: "d" }, { ["constructor"]: 1 }),
+      Object.assign<object, object>({ data: "d" }, { ["constructor"]: 1 }),
       "the fields are event, data, id, retry, comment",
     ],
     other: [{ data: "d", other: undefined }, "the fields are event, data, id, retry, comment"],
