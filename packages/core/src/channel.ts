@@ -206,7 +206,13 @@ export class LogGroup extends Readable implements ChannelGroup {
     // A channel that the cursor does not name is new to this client.
     const anew = startsAtCursor ? "tail" : start;
     const from = this.#keys.map((key) => (positions === "unknown" ? NO_CURSOR : (positions?.get(key) ?? anew)));
-    const members = this.names.map((name, i) => this.#context.open(name, from[i] as Start, view));
+    const members: Reader[] = [];
+    try {
+      this.names.forEach((name, i) => members.push(this.#context.open(name, from[i] as Start, view)));
+    } catch (error) {
+      for (const member of members) member.stop();
+      throw error;
+    }
     const known = from.map((place) => (typeof place === "string" && isPosition(place) ? place : undefined));
     return new GroupReader(this.#keys, members, known);
   }

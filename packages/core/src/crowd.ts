@@ -71,8 +71,7 @@ export class Crowd {
           : undefined;
     const { connection } = member;
     if (why !== undefined) {
-      this.#refused[why] = (this.#refused[why] ?? 0) + 1;
-      if (observer.refused !== undefined) callGuarded(() => observer.refused?.({ connection, why }));
+      this.refused(member, why);
       return why;
     }
     if (key !== undefined) this.#perKey.set(key, ofKey + 1);
@@ -80,6 +79,13 @@ export class Crowd {
     this.#opened++;
     if (observer.opened !== undefined) callGuarded(() => observer.opened?.({ connection }));
     return undefined;
+  }
+
+  /** The hub does not take a connection. */
+  refused({ connection }: Member, why: Refusal): void {
+    this.#refused[why] = (this.#refused[why] ?? 0) + 1;
+    const { observer } = this.options;
+    if (observer.refused !== undefined) callGuarded(() => observer.refused?.({ connection, why }));
   }
 
   leave(member: Member, reason: CloseReason): void {

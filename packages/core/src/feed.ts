@@ -186,7 +186,7 @@ export class Feed {
     const { store, onError } = this.#context;
     const { signal } = this.#stop;
     let isWatched = false;
-    for (let failures = 0; !signal.aborted;) {
+    for (let failures = 0, gaps = 0; !signal.aborted;) {
       try {
         if (!isWatched) {
           await store.watch(this.#channel, this.#ring, signal);
@@ -199,6 +199,9 @@ export class Feed {
         failures = 0;
         this.#append(slice);
         if (slice.upToDate) await this.#untilRung();
+        // The position behind a gap is the store's own word: a store that does not keep to it is not asked without end.
+        gaps = slice.gap === undefined ? 0 : gaps + 1;
+        if (gaps > 1) await sleep(backoff(gaps), signal);
       } catch (error) {
         if (signal.aborted) return;
         onError(error);

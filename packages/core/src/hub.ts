@@ -8,10 +8,9 @@ import type { Start } from "./cursor.ts";
 import { SluiceError } from "./errors.ts";
 import type { SluiceErrorCode } from "./errors.ts";
 import type { EventStore, Position } from "./event-store.ts";
-import { Feed } from "./feed.ts";
-import type { FeedContext } from "./feed.ts";
 import { callGuarded, startGuarded } from "./guard.ts";
 import { isMarked, mark } from "./kinship.ts";
+import { LiveChannels } from "./live-channels.ts";
 import { memoryStore } from "./memory-event-store.ts";
 import type { HubObserver, HubStats } from "./observe.ts";
 import { PublishRate } from "./rate.ts";
@@ -19,7 +18,8 @@ import { Reader } from "./reader.ts";
 import type { ReaderContext, View } from "./reader.ts";
 import { Replays } from "./replays.ts";
 import { defaultSerialize } from "./serialize.ts";
-import { startTimer, within } from "./timer.ts";
+import { startTimer } from "./timer.ts";
+import { Pace } from "./turns.ts";
 
 /** Options of {@link createHub}. */
 export interface HubOptions {
@@ -35,8 +35,13 @@ export interface HubOptions {
   readonly maxReplayReads?: number | undefined;
   /** How often the store is asked for news that no doorbell announced, in ms; one question for all channels. Default 5,000. */
   readonly pollInterval?: number | undefined;
-  /** How long a channel is kept at hand after its last reader has left, in ms. Default 30,000. */
+  /** How long a channel is kept at hand after its last reader has left, in ms; 5,000 channels at the most. Default 30,000. */
   readonly linger?: number | undefined;
+  /**
+   * How many channels are read at once, at the most. For one more, a connection is told to come back later, and `read()`
+   * throws `too-large`. Default 50,000.
+   */
+  readonly maxLiveChannels?: number | undefined;
   /** How many connections are open at most; a further one is told to come back later. Default 50,000. */
   readonly maxConnections?: number | undefined;
   /** How many connections of one `limitKey` are open at most; a further one is answered with 429. Default 100. */
@@ -134,6 +139,7 @@ const rules: Readonly<Record<keyof HubOptions, Rule>> = {
     wanted: "a positive number of ms",
   },
   linger: { allows: (value) => typeof value === "number" && value >= 0, wanted: "a non-negative number of ms" },
+  maxLiveChannels: aSize,
   maxConnections: aSize,
   maxConnectionsPerKey: aSize,
   maxPublishRate: {
@@ -168,14 +174,6 @@ export function crowdOf(hub: unknown): Crowd | undefined {
   return hub instanceof StoreHub ? hub.crowd : undefined;
 }
 
-/** A feed, and who keeps it going. */
-interface Live {
-  readonly feed: Feed;
-  readonly context: ReaderContext;
-  readers: number;
-  stopLingering: (() => void) | undefined;
-}
-
 class StoreHub implements Hub {
   static {
     mark(this, "sluice.hub");
@@ -187,15 +185,13 @@ class StoreHub implements Hub {
 
   readonly #store: EventStore;
   readonly #ownsStore: boolean;
-  readonly #replays: Replays;
-  readonly #feedContext: FeedContext;
+  readonly #readerContext: ReaderContext;
   readonly #channelContext: ChannelContext;
-  readonly #linger: number;
   readonly #pollInterval: number;
-  readonly #whenStoreFails: "wait" | "end";
   readonly #onError: (error: unknown) => void;
-  /** One for each channel that somebody reads, or has read within `linger`. */
-  readonly #live = new Map<string, Live>();
+  readonly #live: LiveChannels;
+  /** Of everybody who publishes. */
+  readonly #pace: Pace = new Pace();
   readonly crowd: Crowd;
   readonly #readers = new Set<Reader>();
   #isClosed = false;
@@ -211,11 +207,20 @@ class StoreHub implements Hub {
     );
     this.#store = store;
     this.#ownsStore = options.store === undefined;
-    this.#replays = new Replays(store, options.maxReplayReads ?? 8, this.#onError);
-    this.#feedContext = { store, runBytes: options.runBytes ?? 1_048_576, onError: this.#onError };
-    this.#linger = options.linger ?? 30_000;
+    this.#live = new LiveChannels(
+      { store, runBytes: options.runBytes ?? 1_048_576, onError: this.#onError },
+      options.maxLiveChannels ?? 50_000,
+      options.linger ?? 30_000,
+    );
+    this.#readerContext = {
+      replays: new Replays(store, options.maxReplayReads ?? 8, this.#onError),
+      whenStoreFails: options.whenStoreFails ?? "wait",
+      onStop: (reader, channel, feed) => {
+        this.#readers.delete(reader);
+        this.#live.leave(channel, feed);
+      },
+    };
     this.#pollInterval = options.pollInterval ?? 5000;
-    this.#whenStoreFails = options.whenStoreFails ?? "wait";
     this.crowd = new Crowd({
       maxConnections: options.maxConnections ?? 50_000,
       maxConnectionsPerKey: options.maxConnectionsPerKey ?? 100,
@@ -230,6 +235,8 @@ class StoreHub implements Hub {
         rate?.take(channel, events.length);
         const { tail, duplicate } = await store.append(channel, events, appending);
         if (!duplicate && events.length > 0) this.crowd.published(channel, events.length);
+        // A store in memory never makes a loop that publishes wait.
+        if (this.#pace.isOver(events.length)) await this.#pace.nextTurn();
         return tail;
       },
       tails: async (channels) => {
@@ -273,11 +280,7 @@ class StoreHub implements Hub {
     this.#stopPolling?.();
     await this.crowd.dismiss();
     for (const reader of this.#readers) reader.stop();
-    for (const { feed, stopLingering } of this.#live.values()) {
-      stopLingering?.();
-      feed.stop();
-    }
-    this.#live.clear();
+    this.#live.stop();
     if (this.#ownsStore) await this.#store.close();
   }
 
@@ -296,34 +299,11 @@ class StoreHub implements Hub {
 
   #open(channel: string, start: Start, view: View): Reader {
     this.#assertOpen();
-    const live = this.#live.get(channel) ?? this.#start(channel);
-    live.readers++;
-    live.stopLingering?.();
-    live.stopLingering = undefined;
-    const reader = new Reader(live.context, start, view);
+    const feed = this.#live.enter(channel);
+    const reader = new Reader(channel, feed, this.#readerContext, start, view);
     this.#readers.add(reader);
-    return reader;
-  }
-
-  #start(channel: string): Live {
-    const feed = new Feed(channel, this.#feedContext);
-    const onStop = (reader: Reader): void => {
-      this.#readers.delete(reader);
-      if (--live.readers === 0) this.#lingerOn(channel, live);
-    };
-    const context = { channel, feed, replays: this.#replays, whenStoreFails: this.#whenStoreFails, onStop };
-    const live: Live = { feed, context, readers: 0, stopLingering: undefined };
-    this.#live.set(channel, live);
     this.#pollLater();
-    return live;
-  }
-
-  #lingerOn(channel: string, live: Live): void {
-    if (this.#isClosed) return;
-    live.stopLingering = startTimer(this.#linger, () => {
-      live.feed.stop();
-      this.#live.delete(channel);
-    });
+    return reader;
   }
 
   /** One question for all channels; none while nobody reads. */
@@ -331,25 +311,17 @@ class StoreHub implements Hub {
     this.#stopPolling ??= startTimer(this.#pollInterval, () => void this.#poll());
   }
 
-  /** A store that does not answer must not end the polling. */
-  async #tails(channels: readonly string[]): Promise<readonly Position[]> {
-    if (channels.length === 0) return [];
-    return within(TAILS_TIMEOUT, this.#store.tails(channels), async () => {
-      throw new SluiceError("unavailable", `Cannot poll store: it has not answered for ${TAILS_TIMEOUT} ms`);
-    });
-  }
-
   #assertOpen(): void {
     if (this.#isClosed) throw new SluiceError("unavailable", "Cannot use channel: its hub is closed; create another");
   }
 
   async #poll(): Promise<void> {
-    const channels = [...this.#live.keys()];
+    const channels = this.#live.names;
     this.#polls++;
     try {
-      const tails = await this.#tails(channels);
+      const tails = channels.length === 0 ? [] : await this.#store.tails(channels);
       channels.forEach((channel, i) => {
-        const feed = this.#live.get(channel)?.feed;
+        const feed = this.#live.feedOf(channel);
         // That a channel was closed moves no tail: now and then those that are open are looked at anyway.
         const isOverdue = feed?.ended === false && this.#polls % CLOSE_POLLS === 0;
         if (feed !== undefined && (feed.position !== tails[i] || isOverdue)) feed.wake();
@@ -370,9 +342,6 @@ const RATE_REPORTS = 1000;
 
 /** Of so many polls, one also looks for channels whose end no doorbell has announced. */
 const CLOSE_POLLS = 6;
-
-/** In ms. */
-const TAILS_TIMEOUT = 30_000;
 
 function guarded(onError: (error: unknown) => void): (error: unknown) => void {
   return (error) => {

@@ -13,7 +13,7 @@ export interface HubObserver {
   readonly closed?:
     | ((told: { readonly connection: Connection; readonly reason: CloseReason; readonly age: number }) => void)
     | undefined;
-  /** A client was refused, and why: `draining`, `maxConnections` or `maxConnectionsPerKey`. */
+  /** A client was refused, and why: `draining`, or the name of the limit. */
   readonly refused?: ((told: { readonly connection: Connection; readonly why: Refusal }) => void) | undefined;
   /** Events were appended to a channel by this hub. */
   readonly published?: ((told: { readonly channel: string; readonly events: number }) => void) | undefined;
@@ -40,8 +40,8 @@ export interface Delivery {
   readonly lag: number;
 }
 
-/** Why a hub takes no further connection. */
-export type Refusal = "draining" | "maxConnections" | "maxConnectionsPerKey";
+/** Why a hub does not take a connection. */
+export type Refusal = "draining" | "maxConnections" | "maxConnectionsPerKey" | "maxLiveChannels";
 
 /** What a hub has done since it was made, and how it stands: what `hub.stats()` returns. */
 export interface HubStats {

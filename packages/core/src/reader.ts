@@ -39,14 +39,12 @@ export interface View {
   readonly skips?: boolean | undefined;
 }
 
-/** What a reader needs of its hub. */
+/** What a reader needs of its hub: the same for all of them. */
 export interface ReaderContext {
-  readonly channel: string;
-  readonly feed: Feed;
   readonly replays: Replays;
   /** Whether a store that fails is waited for, or ends the reader. */
   readonly whenStoreFails: "wait" | "end";
-  readonly onStop: (reader: Reader) => void;
+  readonly onStop: (reader: Reader, channel: string, feed: Feed) => void;
 }
 
 /**
@@ -58,6 +56,8 @@ export class Reader implements Reading, Follower {
   isOver = false;
   outcome: "resumed" | undefined = undefined;
 
+  readonly #channel: string;
+  readonly #feed: Feed;
   readonly #context: ReaderContext;
   readonly #view: View;
   #cursor: Start;
@@ -68,15 +68,19 @@ export class Reader implements Reading, Follower {
   #replayed: Replay | undefined = undefined;
   /** While the store is read, or waited for. */
   #replaying: AbortController | undefined = undefined;
+  /** How many replays in a row have brought a gap and nothing else. */
+  #gaps = 0;
   #failure: { readonly error: unknown } | undefined = undefined;
   /** Ends the wait for a feed that is not there yet. */
   #interrupt: () => void = nothing;
 
-  constructor(context: ReaderContext, start: Start, view: View) {
+  constructor(channel: string, feed: Feed, context: ReaderContext, start: Start, view: View) {
+    this.#channel = channel;
+    this.#feed = feed;
     this.#context = context;
     this.#cursor = start;
     this.#view = view;
-    context.feed.follow(this);
+    feed.follow(this);
   }
 
   get position(): Position | undefined {
@@ -86,16 +90,15 @@ export class Reader implements Reading, Follower {
   }
 
   get lag(): number {
-    const { feed } = this.#context;
-    if (this.#place !== undefined && this.#place >= feed.nextPlace) return 0;
-    return this.position === undefined ? 0 : feed.lagOf(this.position);
+    if (this.#place !== undefined && this.#place >= this.#feed.nextPlace) return 0;
+    return this.position === undefined ? 0 : this.#feed.lagOf(this.position);
   }
 
   get isBehind(): boolean {
     const { maxLag } = this.#view;
     if (maxLag === undefined || !this.#isLive) return false;
     // Without a look at ids, where the run tells.
-    if (this.#place !== undefined && this.#context.feed.nextPlace - this.#place <= maxLag) return false;
+    if (this.#place !== undefined && this.#feed.nextPlace - this.#place <= maxLag) return false;
     return this.lag > maxLag;
   }
 
@@ -129,8 +132,8 @@ export class Reader implements Reading, Follower {
     if (this.isOver) return;
     this.isOver = true;
     this.#replaying?.abort();
-    this.#context.feed.unfollow(this);
-    this.#context.onStop(this);
+    this.#feed.unfollow(this);
+    this.#context.onStop(this, this.#channel, this.#feed);
     this.onReady();
   }
 
@@ -140,7 +143,7 @@ export class Reader implements Reading, Follower {
   }
 
   #takeFromRun(place: number, maxBytes: number): Batch | undefined {
-    const { feed } = this.#context;
+    const feed = this.#feed;
     const { lens } = this.#view;
     if (place === feed.nextPlace && this.#isLive) return undefined;
     const batch = lens === undefined ? feed.take(place, maxBytes) : this.#lookAt(lens, place, maxBytes);
@@ -161,9 +164,9 @@ export class Reader implements Reading, Follower {
 
   /** As `feed.take`, of what this reader sees; it may be nothing of much. */
   #lookAt(lens: Lens, place: number, maxBytes: number): Batch | undefined {
-    const waiting = this.#context.feed.from(place);
+    const waiting = this.#feed.from(place);
     if (waiting === undefined) return undefined;
-    const from = this.#context.feed.positionAt(place);
+    const from = this.#feed.positionAt(place);
     const { segments, consumed } = lens.look(waiting, maxBytes, none);
     this.#place = place + consumed;
     const last = waiting[consumed - 1];
@@ -174,7 +177,7 @@ export class Reader implements Reading, Follower {
   #takeReplayed({ batch, next }: Replay, maxBytes: number): Batch {
     const { lens } = this.#view;
     const waiting = batch.segments;
-    const seen = lens?.look(waiting, maxBytes, () => this.#context.feed.after(next));
+    const seen = lens?.look(waiting, maxBytes, () => this.#feed.after(next));
     const isAll = seen === undefined || seen.consumed === waiting.length;
     this.#cursor = isAll ? next : (waiting[seen.consumed - 1] as Segment).position;
     this.#replayed = isAll
@@ -185,19 +188,18 @@ export class Reader implements Reading, Follower {
 
   /** A gap, and the reader is before the newest event. */
   #skip(): Batch | undefined {
-    const { feed, channel } = this.#context;
-    const { newest } = feed;
+    const { newest } = this.#feed;
     if (newest === undefined) return undefined;
     this.#replaying?.abort();
     this.#replaying = undefined;
     this.#replayed = undefined;
     this.#place = newest.place;
     this.#cursor = newest.before;
-    return new SegmentBatch([gapSegment(channel, "skipped", newest.before)], newest.before);
+    return new SegmentBatch([gapSegment(this.#channel, "skipped", newest.before)], newest.before);
   }
 
   #findPlace(): number | undefined {
-    const { feed } = this.#context;
+    const feed = this.#feed;
     if (feed.position === undefined) return undefined;
     if (typeof this.#cursor === "object") return feed.placeOfLast(this.#cursor.last);
     return feed.placeOf(this.#cursor === "tail" ? feed.position : this.#cursor);
@@ -205,7 +207,8 @@ export class Reader implements Reading, Follower {
 
   /** Reads the store until there is something, or the feed has a place for the reader. */
   async #replay(maxBytes: number): Promise<void> {
-    const { feed, whenStoreFails } = this.#context;
+    const feed = this.#feed;
+    const { whenStoreFails } = this.#context;
     const replaying = new AbortController();
     this.#replaying = replaying;
     const { signal } = replaying;
@@ -215,6 +218,9 @@ export class Reader implements Reading, Follower {
         const replay = await this.#read(maxBytes, signal);
         failures = 0;
         this.outcome = "resumed";
+        const { hasGap, events } = replay.batch;
+        this.#gaps = hasGap && events === 0 ? this.#gaps + 1 : 0;
+        if (this.#gaps > 1) await sleep(backoff(this.#gaps), signal);
         if (signal.aborted) break;
         if (replay.batch.last === undefined) this.#cursor = replay.next;
         else this.#replayed = replay;
@@ -243,10 +249,11 @@ export class Reader implements Reading, Follower {
   }
 
   async #read(maxBytes: number, signal: AbortSignal): Promise<Replay> {
-    const { replays, channel, feed } = this.#context;
+    const { replays } = this.#context;
+    const channel = this.#channel;
     const cursor = this.#cursor;
     const from = typeof cursor === "object" ? await replays.positionOfLast(channel, cursor.last, signal) : cursor;
-    return replays.read(channel, from, maxBytes, signal, feed.position);
+    return replays.read(channel, from, maxBytes, signal, this.#feed.position);
   }
 
   #untilNews(within: number, signal: AbortSignal): Promise<void> {

@@ -2,6 +2,7 @@ import type { Cursor, EventStore, Position, Slice } from "./event-store.ts";
 import { parseEventId } from "./cursor.ts";
 import { SegmentBatch, segmentsOf } from "./segment.ts";
 import type { Batch } from "./segment.ts";
+import { backoff, sleep } from "./timer.ts";
 import { Pace } from "./turns.ts";
 
 /** What a read of the store found, encoded. */
@@ -93,7 +94,9 @@ export class Replays {
     return this.#share(this.#starts, JSON.stringify([channel, count]), signal, async (stopped) => {
       let slice = await this.#store.read(channel, "start", { signal: stopped });
       let positions: Position[] = [slice.from];
-      for (const pace = new Pace(); ;) {
+      for (let pace = new Pace(), gaps = 0; ;) {
+        gaps = slice.gap === undefined ? 0 : gaps + 1;
+        if (gaps > 1) await sleep(backoff(gaps), stopped);
         if (pace.isOver(1 + slice.events.length)) await pace.nextTurn();
         if (slice.gap !== undefined) positions = [slice.from];
         positions.push(...slice.events.map(({ id }) => id));

@@ -4,6 +4,7 @@ import type { Exchange, Opener, Revalidator } from "./connection.ts";
 import { expectUse } from "./forgotten.ts";
 import { checkHeaders, resolveOptions } from "./options.ts";
 import type { Authorization, AuthorizationError, EventStreamOptions, Settings } from "./options.ts";
+import type { Refusal } from "./observe.ts";
 import { acceptance, setAll, withOutcome } from "./request.ts";
 import type { ResumeOutcome } from "./request.ts";
 import { Readable } from "./channel.ts";
@@ -205,13 +206,24 @@ class Answer<Native> implements Opener, Revalidator, SourceHost {
   enter(crowd: Crowd): boolean {
     const connection = this.#connection;
     const refusal = connection.enter(crowd, limitKeyOf(this.#settings, connection));
+    if (refusal !== undefined) this.#turnAway(refusal);
+    return refusal === undefined;
+  }
+
+  noPlace(): undefined {
+    const connection = this.#connection;
+    connection.crowd?.refused(connection, "maxLiveChannels");
+    this.#turnAway("maxLiveChannels");
+  }
+
+  #turnAway(refusal: Refusal): void {
+    const connection = this.#connection;
     if (refusal === "maxConnectionsPerKey" && !connection.isOpen) this.#refuse(429, { "Retry-After": "30" });
-    else if (refusal !== undefined && connection.method === "POST" && !connection.isOpen) {
+    else if (connection.method === "POST" && !connection.isOpen) {
       this.#refuse(503, { "Retry-After": `${2 + Math.floor(Math.random() * 4)}` });
     }
     // On GET 200, and a time to come back: for a 5xx a native EventSource would never return.
-    else if (refusal !== undefined) connection.sayGoodbye(refusal === "draining" ? "drained" : "refused");
-    return refusal === undefined;
+    else connection.sayGoodbye(refusal === "draining" ? "drained" : "refused");
   }
 
   open(resumed: ResumeOutcome | undefined): void {

@@ -12,6 +12,7 @@ import { ignoreRejection } from "./guard.ts";
 import { isMarked } from "./kinship.ts";
 import { Lens } from "./lens.ts";
 import type { SeenEvent } from "./lens.ts";
+import type { Reading } from "./reader.ts";
 import type { Settings } from "./options.ts";
 import type { ChannelEvent } from "./segment.ts";
 import { serializeData } from "./serialize.ts";
@@ -58,6 +59,8 @@ function insteadOf(source: unknown): string {
 export interface SourceHost {
   /** Makes the connection one of a hub's, or turns it away and returns false. */
   enter(crowd: Crowd): boolean;
+  /** Turns the connection away: the hub can read no further channel. */
+  noPlace(): undefined;
   /** Stops a source that has not come to its end. */
   stopSource(stop: () => unknown): void;
   ended(end: SourceEnd): void;
@@ -126,7 +129,19 @@ function startChannel<Native>(
   const view = isPlain
     ? PLAIN_VIEW
     : { lens, ...(whenBehind !== "catch-up" && { maxLag }), skips: whenBehind === "skip" };
-  connection.attach(new Flow(channel.open(start, cursor, view), connection, settings, host, channel.crowd));
+  const reading = openWithin(channel, start, cursor, view);
+  if (reading === undefined) return host.noPlace();
+  connection.attach(new Flow(reading, connection, settings, host, channel.crowd));
+}
+
+/** Undefined where the hub has as many live channels as it may have. */
+function openWithin(channel: Readable, ...given: Parameters<Readable["open"]>): Reading | undefined {
+  try {
+    return channel.open(...given);
+  } catch (error) {
+    if (error instanceof SluiceError && error.option === "maxLiveChannels") return undefined;
+    throw error;
+  }
 }
 
 const PLAIN_VIEW = {};

@@ -209,9 +209,9 @@ describe("an unknown field", () => {
     reconnectionTime: [{ data: "d", reconnectionTime: 1 }, "did you mean retry?"],
     key: [{ data: "d", key: "k" }, "only what is published to a channel has a key"],
     constructor: [
-      Object.assign<object, object>({ data: "d" }, { ["constructor"]: 1 }),
+      Object.defineProperty({ data: "d" }, "constructor", { value: 1, enumerable: true }),
       "the fields are event, data, id, retry, comment",
-    ],
+    ] as [object, string],
     other: [{ data: "d", other: undefined }, "the fields are event, data, id, retry, comment"],
     text: [{ data: "d", text: "t" }, "the fields are event, data, id, retry, comment"],
   };
