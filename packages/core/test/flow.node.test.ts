@@ -2,7 +2,8 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { createHub, createResponder, memoryStore } from "../src/index.ts";
-import type { EventStore, EventStreamOptions, Hub, HubOptions, RespondingWriter, Sink, Source } from "../src/index.ts";
+import type { EventStore, EventStreamOptions, Hub, HubOptions, Source } from "../src/index.ts";
+import { respondThrough, TestSink } from "./test-sink.ts";
 import { settled, visit } from "./visit.ts";
 
 // What takes long on a busy machine would be put off, so the clock stands still where a test does not say otherwise.
@@ -20,45 +21,9 @@ function setUp(options: HubOptions = {}): Hub {
   return hub;
 }
 
-/** A platform's response, which takes as much as it is told to. */
-class TestSink implements Sink {
-  buffered = 0;
-  writes: Uint8Array[] = [];
-  /** What a write answers. */
-  hasRoom = true;
-  onWrite = (): void => {};
-  writer!: RespondingWriter;
-
-  open(): void {}
-  end(): void {}
-  abort(): void {}
-
-  write(bytes: Uint8Array<ArrayBuffer>): boolean {
-    this.writes.push(bytes);
-    this.onWrite();
-    return this.hasRoom;
-  }
-
-  get text(): string {
-    return this.writes.map((bytes) => new TextDecoder().decode(bytes)).join("");
-  }
-
-  get data(): string[] {
-    return [...this.text.matchAll(/^data: (?!\{)(.*)$/gm)].map(([, data = ""]) => data);
-  }
-}
-
 async function connect(source: Source, options: EventStreamOptions = {}): Promise<TestSink> {
   const sink = new TestSink();
-  const responder = createResponder(source, {
-    keepAlive: false,
-    retry: false,
-    start: "start",
-    onError: () => {},
-    ...options,
-  });
-  const exchange = { method: "GET", url: new URL("http://localhost/"), headers: new Headers(), native: undefined };
-  sink.writer = responder.respond(exchange, sink);
+  respondThrough(sink, source, options);
   await settled();
   return sink;
 }
