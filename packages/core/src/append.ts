@@ -62,7 +62,8 @@ export function resolveAppend(
       { option: "producer" },
     );
   }
-  if (producer !== undefined && isRepeated(producer, last, closed)) return { answer: { tail: last.tail, duplicate: true } };
+  if (producer !== undefined && isRepeated(producer, last, closed))
+    return { answer: { tail: last.tail, duplicate: true } };
   if (closed && events.length > 0) {
     throw new SluiceError("closed", "Cannot append: the channel is closed; drop it to begin anew");
   }

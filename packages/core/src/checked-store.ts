@@ -61,7 +61,8 @@ class CheckedStore implements EventStore {
     return within(
       APPEND_TIMEOUT,
       async () => appendedOf(await this.#store.append(channel, events, options), events.length),
-      (problem) => `Cannot append to ${show(channel)}: append of the store ${problem}, so its outcome is unknown; ${RETRY}`,
+      (problem) =>
+        `Cannot append to ${show(channel)}: append of the store ${problem}, so its outcome is unknown; ${RETRY}`,
     );
   }
 
@@ -100,12 +101,10 @@ class CheckedStore implements EventStore {
       if (!leaving.signal.aborted) ring(this.#hintOf(hint, describe));
     };
     try {
-      await within(
-        WATCH_TIMEOUT,
-        async () => void (await this.#store.watch(channel, bell, leaving.signal)),
-        describe,
-        { signal, leaving },
-      );
+      await within(WATCH_TIMEOUT, async () => void (await this.#store.watch(channel, bell, leaving.signal)), describe, {
+        signal,
+        leaving,
+      });
     } catch (error) {
       signal.removeEventListener("abort", leave);
       leaving.abort(error);
@@ -187,7 +186,7 @@ function failureOf(thrown: unknown, describe: (problem: string) => string): unkn
     if (thrown instanceof SluiceError) return thrown;
     if (thrown instanceof BrokenContract) return new SluiceError("unavailable", describe(thrown.message));
     if (thrown instanceof Error) {
-      return new SluiceError("unavailable", describe(`threw ${show(String(thrown.message))}`), { cause: thrown });
+      return new SluiceError("unavailable", describe(`threw ${show(thrown.message)}`), { cause: thrown });
     }
   } catch {}
   return new SluiceError("unavailable", describe(`threw ${shown(thrown)}`));
@@ -203,7 +202,7 @@ function shown(value: unknown): string {
 }
 
 function appendedOf(answer: unknown, events: number): Appended {
-  const { tail, duplicate } = fieldsOf<Appended>(answer);
+  const { tail, duplicate } = fieldsOf(answer);
   if (!isPositionOf(tail)) throw wrong("tail", tail, "a position");
   if (typeof duplicate !== "boolean") throw wrong("duplicate", duplicate, "true or false");
   if (events > 0 && !duplicate && tail === "origin") throw wrong("tail", tail, "the id of the last event");
@@ -232,7 +231,7 @@ interface Asked {
 }
 
 function sliceOf(answer: unknown, { after, limit, maxBytes }: Asked): Slice {
-  const { from, events, next, gap, upToDate, closed } = fieldsOf<Slice>(answer);
+  const { from, events, next, gap, upToDate, closed } = fieldsOf(answer);
   if (!isPositionOf(from)) throw wrong("from", from, "a position");
   if (!isPositionOf(next)) throw wrong("next", next, "a position");
   if (gap !== undefined && !isGap(gap)) throw wrong("gap", gap, '"truncated", "reset", "unknown" or undefined');
@@ -250,7 +249,9 @@ function sliceOf(answer: unknown, { after, limit, maxBytes }: Asked): Slice {
   const last = copies.at(-1)?.id ?? from;
   if (!isCut && next !== last) throw new BrokenContract(`returned next ${show(next)} behind ${show(last)}`);
   const rest = { upToDate: upToDate && !isCut, closed: closed && !isCut };
-  return gap === undefined ? { from, events: copies, next: last, ...rest } : { from, events: copies, next: last, gap, ...rest };
+  return gap === undefined
+    ? { from, events: copies, next: last, ...rest }
+    : { from, events: copies, next: last, gap, ...rest };
 }
 
 function eventsOf(
@@ -264,7 +265,7 @@ function eventsOf(
   let epoch = epochOf(from);
   let bytes = 0;
   for (let i = 0; i < count; i++) {
-    const { id, event, data, key, at } = fieldsOf<StoredEvent>(events[i]);
+    const { id, event, data, key, at } = fieldsOf(events[i]);
     if (typeof id !== "string" || !isEventId(id)) throw wrong(`events[${i}].id`, id, "an event id");
     epoch ??= epochOf(id) as string;
     if (!id.startsWith(epoch) || (last !== "origin" && id <= last)) {
@@ -292,8 +293,8 @@ function isGap(value: unknown): value is GapReason {
 }
 
 /** For destructuring, which reads each field once: a getter cannot answer differently the second time. */
-function fieldsOf<Shape>(value: unknown): { readonly [Field in keyof Shape]: unknown } {
-  if (typeof value === "object" && value !== null) return value as { readonly [Field in keyof Shape]: unknown };
+function fieldsOf(value: unknown): Readonly<Record<string, unknown>> {
+  if (typeof value === "object" && value !== null) return value as Readonly<Record<string, unknown>>;
   throw new BrokenContract(`returned ${shown(value)}, which is not an object`);
 }
 
