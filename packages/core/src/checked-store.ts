@@ -186,7 +186,7 @@ function failureOf(thrown: unknown, describe: (problem: string) => string): unkn
     if (thrown instanceof SluiceError) return thrown;
     if (thrown instanceof BrokenContract) return new SluiceError("unavailable", describe(thrown.message));
     if (thrown instanceof Error) {
-      return new SluiceError("unavailable", describe(`threw ${show(String(thrown.message))}`), { cause: thrown });
+      return new SluiceError("unavailable", describe(`threw ${show(thrown.message)}`), { cause: thrown });
     }
   } catch {}
   return new SluiceError("unavailable", describe(`threw ${shown(thrown)}`));
@@ -202,7 +202,7 @@ function shown(value: unknown): string {
 }
 
 function appendedOf(answer: unknown, events: number): Appended {
-  const { tail, duplicate } = fieldsOf<Appended>(answer);
+  const { tail, duplicate } = fieldsOf(answer);
   if (!isPositionOf(tail)) throw wrong("tail", tail, "a position");
   if (typeof duplicate !== "boolean") throw wrong("duplicate", duplicate, "true or false");
   if (events > 0 && !duplicate && tail === "origin") throw wrong("tail", tail, "the id of the last event");
@@ -231,7 +231,7 @@ interface Asked {
 }
 
 function sliceOf(answer: unknown, { after, limit, maxBytes }: Asked): Slice {
-  const { from, events, next, gap, upToDate, closed } = fieldsOf<Slice>(answer);
+  const { from, events, next, gap, upToDate, closed } = fieldsOf(answer);
   if (!isPositionOf(from)) throw wrong("from", from, "a position");
   if (!isPositionOf(next)) throw wrong("next", next, "a position");
   if (gap !== undefined && !isGap(gap)) throw wrong("gap", gap, '"truncated", "reset", "unknown" or undefined');
@@ -265,7 +265,7 @@ function eventsOf(
   let epoch = epochOf(from);
   let bytes = 0;
   for (let i = 0; i < count; i++) {
-    const { id, event, data, key, at } = fieldsOf<StoredEvent>(events[i]);
+    const { id, event, data, key, at } = fieldsOf(events[i]);
     if (typeof id !== "string" || !isEventId(id)) throw wrong(`events[${i}].id`, id, "an event id");
     epoch ??= epochOf(id) as string;
     if (!id.startsWith(epoch) || (last !== "origin" && id <= last)) {
@@ -293,8 +293,8 @@ function isGap(value: unknown): value is GapReason {
 }
 
 /** For destructuring, which reads each field once: a getter cannot answer differently the second time. */
-function fieldsOf<Shape>(value: unknown): { readonly [Field in keyof Shape]: unknown } {
-  if (typeof value === "object" && value !== null) return value as { readonly [Field in keyof Shape]: unknown };
+function fieldsOf(value: unknown): Readonly<Record<string, unknown>> {
+  if (typeof value === "object" && value !== null) return value as Readonly<Record<string, unknown>>;
   throw new BrokenContract(`returned ${shown(value)}, which is not an object`);
 }
 

@@ -175,7 +175,7 @@ export class MemoryLog {
 
   #add(entries: readonly LogEntry[], at: number): void {
     const tag = randomTag();
-    const tagNumber = Number.parseInt(tag, 36);
+    const tagNumber = numberOf(tag);
     const texts = this.#texts;
     let { seq } = this.#tail;
     this.#fit(seq - this.#trimmedSeq + entries.length);
@@ -203,8 +203,10 @@ export class MemoryLog {
   #eventsOf(entries: readonly LogEntry[], at: number): readonly StoredEvent[] {
     const { seq, tag } = this.#tail;
     const before = seq - entries.length;
-    return entries.map(({ bytes, ...event }, i) => ({
-      ...event,
+    return entries.map(({ event, data, key }, i) => ({
+      ...(event !== undefined && { event }),
+      data,
+      ...(key !== undefined && { key }),
       id: formatEventId({ epoch: this.#epoch, seq: before + 1 + i, tag }),
       at,
     }));
@@ -248,6 +250,15 @@ export function readEmpty(after: Cursor, tail: Position, closed: boolean): Slice
 }
 
 /** A tag, as rows have it: the number that its characters are in base 36. */
+function numberOf(tag: string): number {
+  let number = 0;
+  for (let i = 0; i < TAG_LENGTH; i++) {
+    const code = tag.charCodeAt(i);
+    number = number * 36 + (code < 97 ? code - 48 : code - 87);
+  }
+  return number;
+}
+
 function tagOf(number: number): string {
   return number.toString(36).padStart(TAG_LENGTH, "0");
 }

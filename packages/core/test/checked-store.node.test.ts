@@ -91,7 +91,7 @@ describe("what a read answers", () => {
     ["returned a slice that is closed and not up to date", slice({ upToDate: false, closed: true })],
     ["returned events { length: 2 }", slice({ events: { length: 2 } })],
     ["returned undefined, which is not an object", slice({ events: [event(1), undefined] })],
-    ["returned undefined, which is not an object", slice({ events: new Array(2 ** 32 - 1) })],
+    ["returned undefined, which is not an object", slice({ events: Object.assign([], { length: 2 ** 32 - 1 }) })],
     ["returned events[0].id 1", slice({ events: [event(1, { id: 1 })] })],
     ['returned events[0].id "origin"', slice({ events: [event(1, { id: "origin" })] })],
     ['returned events[1].id "e1.a2aaaa\\n"', slice({ events: [event(1), event(2, { id: `${id(2)}\n` })] })],
@@ -143,6 +143,7 @@ describe("what a read answers", () => {
     Object.defineProperty(changed, "id", { get: changing(id(1), "x\ny") });
     expect((await read(slice({ events: [changed], next: id(1) }))).events).toMatchObject([{ id: id(1) }]);
     let thens = 0;
+    // oxlint-disable-next-line unicorn/no-thenable -- it is one at the second look
     const thenable = Object.defineProperty(slice(), "then", {
       get: () => (++thens === 1 ? undefined : () => {}),
     });
@@ -182,7 +183,7 @@ describe("what an append and tails answer", () => {
     ["returned 1 positions for 2 channels", [id(1)]],
     ["returned 3 positions for 2 channels", ["origin", "origin", "origin"]],
     ['returned [1] "tail"', ["origin", "tail"]],
-    ["returned [0] undefined", new Array(2)],
+    ["returned [0] undefined", Array.from({ length: 2 })],
     ["returned { length: 2 }", { length: 2 }],
   ])("tails that %s have failed", async (problem, answer) => {
     const failure = (await answering({ tails: async () => answer })

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { memoryStore, parseEventId } from "../src/index.ts";
-import type { Slice, SluiceError } from "../src/index.ts";
+import { createHub, eventStream, memoryStore, parseEventId } from "../src/index.ts";
+import type { ChannelItem, Slice, SluiceError } from "../src/index.ts";
 
 const events = (count: number, from = 0): { data: string }[] =>
   Array.from({ length: count }, (_, i) => ({ data: String(from + i) }));
@@ -72,6 +72,53 @@ describe("with time", () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
+  test("a client that comes back to a channel that was closed, and has expired, gets a gap and the end", async () => {
+    const store = memoryStore({ maxIdle: 10_000 });
+    const hub = createHub({ store, linger: 0 });
+    const job = hub.channel("job");
+    const first = await job.publish({ data: "1" });
+    const last = await job.publish([{ data: "2" }, { data: "3" }]);
+    await job.close();
+    await vi.advanceTimersByTimeAsync(30_000);
+    const itemsFrom = async (from: string): Promise<ChannelItem[]> => {
+      const items: ChannelItem[] = [];
+      for await (const item of job.read(from)) items.push(item);
+      return items;
+    };
+    const end = { type: "end" };
+    const gap = { type: "gap", reason: "truncated", id: last, channel: "job" };
+    expect(await itemsFrom(first)).toEqual([gap, end]);
+    expect(await itemsFrom("origin")).toEqual([gap, end]);
+    for (const from of [last, "start", "tail"]) expect(await itemsFrom(from)).toEqual([end]);
+    expect(await itemsFrom("e1.a1aaaa")).toEqual([{ ...gap, reason: "reset" }, end]);
+    expect(await job.position()).toBe(last);
+    await expect(job.publish({ data: "4" })).rejects.toMatchObject({ code: "closed" });
+    await job.close();
+    const request = new Request("http://localhost/", { headers: { "Last-Event-ID": first } });
+    const response = await eventStream(job, { keepAlive: false })(request);
+    expect(await response.text()).toMatch(
+      /event: sluice\.gap\ndata: .*truncated.*\n\nid: sluice\.end\nevent: sluice\.end/s,
+    );
+    await store.drop("job");
+    expect(await job.publish({ data: "anew" })).toMatch(/\.a1....$/);
+    await hub.close();
+    await store.close();
+  });
+
+  test("of closed channels that have expired the newest maxClosed are remembered", async () => {
+    const store = memoryStore({ maxIdle: 1000, maxClosed: 10 });
+    const channels = Array.from({ length: 15 }, (_, i) => `c${i}`);
+    const tails: string[] = [];
+    for (const channel of channels) {
+      tails.push((await store.append(channel, events(1), { close: true })).tail);
+      await store.append(`${channel} open`, events(1));
+    }
+    await vi.advanceTimersByTimeAsync(5000);
+    expect(await store.tails(channels)).toEqual(tails.map((tail, i) => (i < 5 ? "origin" : tail)));
+    expect(await store.tails(channels.map((channel) => `${channel} open`))).toEqual(channels.map(() => "origin"));
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
   test("a clock that steps changes nothing", async () => {
     const store = memoryStore({ retention: { maxAge: 1000 }, maxIdle: 2000 });
     await store.append("c", events(1));
@@ -105,6 +152,57 @@ test("what cannot be appended leaves nothing behind", async () => {
   expect(await code(store.append("c", []))).toMatchObject({ duplicate: false });
   await store.close();
   expect(await code(store.append("c", []))).toBe("unavailable");
+});
+
+test("the id of a producer is bounded, and names the option", async () => {
+  const store = memoryStore();
+  const append = (id: string): Promise<unknown> => store.append("c", events(1), { producer: { id, epoch: 0, seq: 0 } });
+  await append("p".repeat(256));
+  for (const length of [257, 1_000_000]) {
+    const failure = (await append("p".repeat(length)).catch((error: unknown) => error)) as SluiceError;
+    expect(failure).toMatchObject({ code: "too-large", option: "producer" });
+    expect(failure.message).toContain(`has ${length} characters`);
+    expect(failure.message.length).toBeLessThan(200);
+  }
+  expect(datas(await store.read("c", "start"))).toEqual(["0"]);
+});
+
+test("tags differ from append to append, over many blocks of random bytes", async () => {
+  const store = memoryStore({ retention: { maxEvents: 5000 } });
+  for (let i = 0; i < 5000; i++) await store.append("c", events(1));
+  const tags = new Set<string>();
+  const letters = new Set<string>();
+  for (let cursor = "start", isOver = false; !isOver;) {
+    const slice = await store.read("c", cursor);
+    for (const { id } of slice.events) {
+      const { tag } = parseEventId(id)!;
+      tags.add(tag);
+      for (const letter of tag) letters.add(letter);
+    }
+    cursor = slice.next;
+    isOver = slice.upToDate;
+  }
+  // Of 5,000 in a million, some 12 come twice.
+  expect(tags.size).toBeGreaterThan(4900);
+  expect([...letters].toSorted().join("")).toBe("234567abcdefghijklmnopqrstuvwxyz");
+});
+
+test("a read of a channel that was never written draws nothing, and makes no log", async () => {
+  const store = memoryStore();
+  const drawn = vi.spyOn(crypto, "getRandomValues");
+  for (const cursor of ["start", "tail", "origin"]) {
+    expect(await store.read("never", cursor)).toEqual({
+      from: "origin",
+      events: [],
+      next: "origin",
+      upToDate: true,
+      closed: false,
+    });
+  }
+  expect((await store.read("never", "e1.a1aaaa")).gap).toBe("reset");
+  expect((await store.read("never", "garbage")).gap).toBe("unknown");
+  expect(drawn).not.toHaveBeenCalled();
+  drawn.mockRestore();
 });
 
 test("options that make no sense are refused", () => {

@@ -24,6 +24,7 @@ test.each<[option: string, problem: string, options: object]>([
   ["maxAge", "make it a positive number of ms", { storage, retention: { maxAge: "1h" } }],
   ["maxIdle", "make it a positive number of ms", { storage, maxIdle: -1 }],
   ["maxProducers", "make it a positive integer", { storage, maxProducers: 1.5 }],
+  ["maxClosed", "make it a positive integer", { storage, maxClosed: -1 }],
   ["path", "there is no option", { storage, path: "events.db" }],
 ])("refuses %s: %s", (option, problem, options) => {
   const create = (): unknown => durableObjectStore(options as DurableObjectStoreOptions);
