@@ -243,22 +243,14 @@ describe.each([
       ),
     );
     const { url } = await serve(app);
-    const { response, isWhole, text } = await new Promise<{
-      response: IncomingMessage;
-      isWhole: boolean;
-      text: string;
-    }>((resolve) => {
-      const request = http.request(url, { method: "POST", headers: { "Accept-Encoding": "gzip" } }, (response) => {
-        const gunzip = createGunzip().on("error", () => {});
-        let text = "";
-        gunzip.on("data", (chunk: Buffer) => (text += chunk.toString()));
-        response.on("data", (chunk: Buffer) => gunzip.write(chunk));
-        response.on("error", () => {});
-        response.on("close", () => gunzip.flush(() => resolve({ response, isWhole: response.complete, text })));
-      });
-      request.end();
-    });
-    expect([response.headers["content-encoding"], isWhole]).toEqual(["gzip", false]);
+    const request = http.request(url, { method: "POST", headers: { "Accept-Encoding": "gzip" } }).end();
+    const [response] = (await once(request, "response")) as [IncomingMessage];
+    let text = "";
+    const gunzip = createGunzip().on("data", (chunk: Buffer) => (text += chunk.toString()));
+    response.on("data", (chunk: Buffer) => gunzip.write(chunk)).on("error", () => {});
+    await new Promise((resolve) => response.on("close", resolve));
+    await new Promise<void>((resolve) => gunzip.flush(resolve));
+    expect([response.headers["content-encoding"], response.complete]).toEqual(["gzip", false]);
     expect(text).toBe(`:\n${`data: ${data}\n\n`.repeat(5)}`);
   });
 
