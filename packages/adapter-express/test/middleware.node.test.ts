@@ -228,6 +228,32 @@ describe.each([
     expect(text).toContain("event: sluice.end\n");
   });
 
+  test("an answer to a POST that breaks off behind compression loses nothing of what was sent", async () => {
+    const data = Array.from({ length: 2000 }, () => Math.random().toString(36)).join(" ");
+    const app = express();
+    app.use(compression());
+    app.post(
+      "/",
+      eventStream(
+        async function* () {
+          for (let i = 0; i < 5; i++) yield { data };
+          throw new Error("failed");
+        },
+        { headers: { "Cache-Control": "no-store" }, onError: () => {} },
+      ),
+    );
+    const { url } = await serve(app);
+    const request = http.request(url, { method: "POST", headers: { "Accept-Encoding": "gzip" } }).end();
+    const [response] = (await once(request, "response")) as [IncomingMessage];
+    let text = "";
+    const gunzip = createGunzip().on("data", (chunk: Buffer) => (text += chunk.toString()));
+    response.on("data", (chunk: Buffer) => gunzip.write(chunk)).on("error", () => {});
+    await new Promise((resolve) => response.on("close", resolve));
+    await new Promise<void>((resolve) => gunzip.flush(resolve));
+    expect([response.headers["content-encoding"], response.complete]).toEqual(["gzip", false]);
+    expect(text).toBe(`:\n${`data: ${data}\n\n`.repeat(5)}`);
+  });
+
   test("a client that stalls behind compression stops the source, and is cut off", async () => {
     let pulls = 0;
     let ended: unknown;

@@ -8,6 +8,12 @@ import type { NodeResponse } from "./response-sink.ts";
  * emitted once the last bytes have left.
  */
 export function breakOff(res: NodeResponse): void {
+  // A compressing middleware was flushed behind the last write, and says nothing when it has passed that on.
+  if ("flush" in res) setTimeout(cutOff, COMPRESSING, res);
+  else cutOff(res);
+}
+
+function cutOff(res: NodeResponse): void {
   const onFlushed = (): boolean => res.emit("drain");
   if ("stream" in res) {
     const { stream } = res;
@@ -58,6 +64,9 @@ function resetSocket(socket: Socket): void {
     socket.destroy(); // not TCP: TLS tells by itself that it was cut, and a Unix socket cannot
   }
 }
+
+/** In ms: what a compressor needs for what it holds. */
+const COMPRESSING = 100;
 
 /** In ms. */
 const LINGER = 1000;

@@ -2,7 +2,6 @@ import type { EventStreamOptions } from "./options.ts";
 import { createResponder } from "./respond.ts";
 import type { Responder } from "./respond.ts";
 import type { Source } from "./source.ts";
-import { startTimer } from "./timer.ts";
 import type { Sink, SinkEnd, Writer } from "./writer.ts";
 import { isFetchRequest, refuseCall } from "./wrong-call.ts";
 
@@ -199,8 +198,8 @@ class ResponseSink implements Sink {
   }
 
   #close(how: SinkEnd): void {
-    // An error drops what the runtime has taken and not yet sent.
-    if (how === "broken") return void startTimer(LAST_BYTES, () => this.abort());
+    // An error drops what the runtime has taken and not yet sent. The process waits for this: somebody reads the body.
+    if (how === "broken") return void setTimeout(() => this.abort(), LAST_BYTES);
     this.#options.onEnd?.();
     this.#controller?.close();
   }

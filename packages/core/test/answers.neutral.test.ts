@@ -27,7 +27,7 @@ class PlainSink implements Sink {
   readonly buffered = 0;
   status = 0;
   text = "";
-  end_: SinkEnd | "aborted" | undefined = undefined;
+  how: SinkEnd | "aborted" | undefined = undefined;
 
   open(status: number): void {
     this.status = status;
@@ -39,11 +39,11 @@ class PlainSink implements Sink {
   }
 
   end(how: SinkEnd): void {
-    this.end_ = how;
+    this.how = how;
   }
 
   abort(): void {
-    this.end_ = "aborted";
+    this.how = "aborted";
   }
 }
 
@@ -112,11 +112,11 @@ describe("POST", () => {
     const drained = endOf("POST", waits, { hub });
     await hub.drain({ within: 20 });
     for (const [name, end] of Object.entries({ ...early, drained })) {
-      expect([name, (await end).status, (await end).end_]).toEqual([name, 200, "broken"]);
+      expect([name, (await end).status, (await end).how]).toEqual([name, 200, "broken"]);
     }
     expect((await early["throws later"])?.text).toBe(":\ndata: before\n\n");
     const finished = await endOf("POST", () => [{ data: "all" }]);
-    expect([finished.text, finished.end_]).toEqual([":\ndata: all\n\n", "complete"]);
+    expect([finished.text, finished.how]).toEqual([":\ndata: all\n\n", "complete"]);
     await hub.close();
   });
 
@@ -158,7 +158,7 @@ describe("POST", () => {
     const hub = createHub({ maxConnections: 1 });
     const staying = await eventStream(hub.channel("c"))(new Request(HERE));
     const late = await endOf("POST", async () => hub.channel("c"));
-    expect([late.status, late.text, late.end_]).toEqual([200, ":\n", "broken"]);
+    expect([late.status, late.text, late.how]).toEqual([200, ":\n", "broken"]);
     await staying.body?.cancel();
     await hub.close();
   });
@@ -170,7 +170,7 @@ describe("GET", () => {
       throw new Error("failed");
     });
     const aged = await endOf("GET", ({ closed }) => closed.then(() => {}), { maxAge: 20 });
-    expect([failed.end_, aged.end_]).toEqual(["complete", "complete"]);
+    expect([failed.how, aged.how]).toEqual(["complete", "complete"]);
   });
 });
 

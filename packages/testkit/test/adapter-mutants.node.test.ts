@@ -1,4 +1,5 @@
 import { createServer } from "node:http";
+import type { ServerResponse } from "node:http";
 import { eventStream } from "@sluice/adapter-node";
 import type { NodeHandler, NodeNative } from "@sluice/adapter-node";
 import type { Connection, EventStreamOptions, Source, SourceFunction } from "@sluice/core";
@@ -7,6 +8,7 @@ import type { Behaviour } from "@sluice/testkit";
 import { test } from "vitest";
 import { channelling } from "../src/behaviours/channelling.ts";
 import { delivering } from "../src/behaviours/delivering.ts";
+import { ending } from "../src/behaviours/ending.ts";
 import { flowing } from "../src/behaviours/flowing.ts";
 import { headingBesideFramework } from "../src/behaviours/heading.ts";
 import { lettingGo } from "../src/behaviours/leaving.ts";
@@ -72,6 +74,20 @@ const mutants: readonly (readonly [
         const handle = eventStream(source, options);
         return (req, res) => {
           delete req.headers["last-event-id"];
+          handle(req, res);
+        };
+      },
+    },
+  ],
+  [
+    "ends an answer that breaks off as if it were complete",
+    ending,
+    /^breaks off the answer to a POST whose/,
+    {
+      eventStream: (source, options) => {
+        const handle = eventStream(source, options);
+        return (req, res) => {
+          Object.assign(req.socket, { end: (done: () => void) => (res as ServerResponse).end(done) });
           handle(req, res);
         };
       },
