@@ -165,9 +165,8 @@ interface Chunks {
 /** The most that is decoded at once, in bytes or code units: what is larger must not keep everything else waiting. */
 const PIECE = 65_536;
 
-/** After so much work the loop looks at the clock: the code units that were read, and as many more for each event. */
-const LOOK = 8192;
-const EVENT_COST = 256;
+/** After so many steps the loop looks at the clock: an event is one, and so are 4 KiB that are decoded. */
+const LOOK = 16;
 
 type Result<Data> = IteratorResult<YieldedEvent<Data>, undefined>;
 
@@ -195,8 +194,7 @@ class EventStreamIterator<Data> implements AsyncIterableIterator<YieldedEvent<Da
   /** While a byte is waited for. */
   #stopClock: (() => void) | undefined = undefined;
   readonly #pace = new Pace();
-  /** Since the last look at the clock. */
-  #work = 0;
+  #stepsUntilLook = LOOK;
 
   constructor(body: EventStreamBody, options: DecodeEventStreamOptions<Data>) {
     checkOptions("Cannot decode event stream", options, rules);
@@ -216,9 +214,9 @@ class EventStreamIterator<Data> implements AsyncIterableIterator<YieldedEvent<Da
   }
 
   next(): Promise<Result<Data>> {
-    if (this.#answer === undefined && !this.#isTurnOver()) {
+    if (this.#answer === undefined && this.#at < this.#queue.length && this.#hasTime()) {
       try {
-        const result = this.#take();
+        const result = this.#shift();
         if (result !== undefined) return Promise.resolve(result);
       } catch (error) {
         return Promise.reject(error);
@@ -256,24 +254,28 @@ class EventStreamIterator<Data> implements AsyncIterableIterator<YieldedEvent<Da
 
   async #read(): Promise<Result<Data>> {
     for (;;) {
-      if (this.#isTurnOver()) {
+      if (!this.#hasTime()) {
         await this.#pace.nextTurn();
-        this.#work = 0;
+        this.#stepsUntilLook = LOOK;
       }
-      const result = this.#take();
-      if (result !== undefined) return result;
-      if (this.#end !== undefined) return this.#finish(this.#end);
-      this.#queue = [];
-      this.#at = 0;
-      await this.#fill();
+      if (this.#at < this.#queue.length) {
+        const result = this.#shift();
+        if (result !== undefined) return result;
+      } else {
+        if (this.#end !== undefined) return this.#finish(this.#end);
+        this.#queue = [];
+        this.#at = 0;
+        await this.#fill();
+      }
     }
   }
 
-  #isTurnOver(): boolean {
-    if (this.#work < LOOK) return false;
-    if (this.#pace.isOver()) return true;
-    this.#work = 0;
-    return false;
+  /** Whether there is time for one more step in this turn of the event loop. */
+  #hasTime(): boolean {
+    if (--this.#stepsUntilLook > 0) return true;
+    if (this.#pace.isOver()) return false;
+    this.#stepsUntilLook = LOOK;
+    return true;
   }
 
   /** Decodes one more piece into the queue. A failure waits until the events before it have been read. */
@@ -298,8 +300,8 @@ class EventStreamIterator<Data> implements AsyncIterableIterator<YieldedEvent<Da
   }
 
   #push(chunk: Chunk): void {
-    this.#work += EVENT_COST;
     const length = lengthOf(chunk);
+    this.#stepsUntilLook -= Math.min(length, PIECE) >> 12;
     // Before anything is decoded: a callback may stop the iteration.
     this.#rest = length > PIECE ? slice(chunk, PIECE, length) : undefined;
     this.#decoder.push(length > PIECE ? slice(chunk, 0, PIECE) : chunk);
@@ -333,20 +335,16 @@ class EventStreamIterator<Data> implements AsyncIterableIterator<YieldedEvent<Da
     this.#stopClock = undefined;
   }
 
-  /** The next event of the queue that is not left out. */
-  #take(): Result<Data> | undefined {
-    while (this.#at < this.#queue.length) {
-      const event = this.#queue[this.#at++] as DecodedEvent;
-      this.#work += EVENT_COST + event.data.length;
-      if (event.data === this.#sentinel) {
-        void this.#stop({});
-        return DONE;
-      }
-      if (this.#parse === undefined) return { done: false, value: event as YieldedEvent<Data> };
-      const data = event.data === "" ? undefined : this.#parsed(this.#parse, event);
-      if (data !== undefined) return { done: false, value: { ...event, data } as YieldedEvent<Data> };
+  /** The next event of the queue; undefined where it is left out. */
+  #shift(): Result<Data> | undefined {
+    const event = this.#queue[this.#at++] as DecodedEvent;
+    if (event.data === this.#sentinel) {
+      void this.#stop({});
+      return DONE;
     }
-    return undefined;
+    if (this.#parse === undefined) return { done: false, value: event as YieldedEvent<Data> };
+    const data = event.data === "" ? undefined : this.#parsed(this.#parse, event);
+    return data === undefined ? undefined : { done: false, value: { ...event, data } as YieldedEvent<Data> };
   }
 
   #parsed(parse: (data: string, event: EventToParse) => Data | undefined, event: DecodedEvent): Data | undefined {

@@ -135,8 +135,8 @@ const FIELDS = ["data", "event", "id", "retry"] as const;
  */
 const PIECE = 16 * 1024;
 
-/** By how many bytes a piece may be longer that is all of one line. It is bounded as each is searched for its end. */
-const LONGER = 64 * 1024;
+/** How far from the end of a piece a line end is looked for, in bytes. */
+const NEAR = 2048;
 
 const STREAM = { stream: true } as const;
 // TextDecoder's own stripping takes one BOM too many on some runtimes when it is split; the decoder takes one itself.
@@ -472,19 +472,15 @@ class EventStreamDecoder implements Decoder {
 }
 
 /**
- * Where the piece that begins at `start` ends: behind the last line of {@link PIECE} bytes, for a line that spans two
- * pieces costs as much as ten that do not. Where these are all of one line, the piece goes on to that line's end if it is
- * near: what is kept of it has no neighbours.
+ * Where the piece that begins at `start` ends: behind a line if one ends near, for a short line that spans two pieces costs
+ * as much as ten that do not. To look for it all over the piece would cost more than to join a long one.
  */
 function pieceEnd(bytes: Uint8Array, start: number): number {
-  const window = bytes.subarray(start, start + PIECE);
-  const length = window.lastIndexOf(LF) + 1 || window.lastIndexOf(CR) + 1;
-  if (length > 0) return start + length;
-  const rest = bytes.subarray(start + PIECE, start + PIECE + LONGER);
-  const lf = rest.indexOf(LF);
-  const cr = (lf === -1 ? rest : rest.subarray(0, lf)).indexOf(CR);
-  const end = cr === -1 ? lf : cr;
-  return start + window.length + (end === -1 ? rest.length : end + 1);
+  const end = start + PIECE;
+  if (end >= bytes.length) return bytes.length;
+  const tail = bytes.subarray(end - NEAR, end);
+  const length = tail.lastIndexOf(LF) + 1 || tail.lastIndexOf(CR) + 1;
+  return length === 0 ? end : end - NEAR + length;
 }
 
 function isData(text: string, at: number): boolean {
