@@ -90,7 +90,7 @@ const cycle: Record<string, unknown> = {};
 cycle["me"] = { deeper: cycle };
 
 describe("data of which JSON would lose what matters", () => {
-  const lost: Record<string, [() => unknown, RegExp]> = {
+  const lost: Readonly<Record<string, readonly [() => unknown, RegExp]>> = {
     "a promise": [() => Promise.resolve(1), /data is a promise; await it$/],
     "a promise that rejects": [() => Promise.reject(new Error("mine")), /data is a promise; await it$/],
     // oxlint-disable-next-line unicorn/no-thenable -- this is what is refused
@@ -105,8 +105,11 @@ describe("data of which JSON would lose what matters", () => {
     "a WeakMap": [() => new WeakMap(), /data is a WeakMap; send a plain object/],
     "a Response": [() => new Response("x"), /data is a Response; send what await response\.json\(\)/],
     "a Request": [() => new Request("http://a/"), /data is a Request; send/],
-    Headers: [() => new Headers({ a: "b" }), /data is a Headers; send Object\.fromEntries/],
-    URLSearchParams: [() => new URLSearchParams("a=1"), /data is a URLSearchParams; send/],
+    // Bun gives them toJSON(), and so sends what is in them.
+    ...(!("toJSON" in Headers.prototype) && {
+      Headers: [() => new Headers({ a: "b" }), /data is a Headers; send Object\.fromEntries/],
+      URLSearchParams: [() => new URLSearchParams("a=1"), /data is a URLSearchParams; send/],
+    }),
     "a Blob": [() => new Blob(["x"]), /data is a Blob; send what await blob\.text\(\)/],
     "a stream": [() => new ReadableStream(), /data is a ReadableStream; read it/],
     "an async generator": [() => (async function* () {})(), /send an event for each of its items/],
@@ -208,10 +211,6 @@ describe("an unknown field", () => {
     "last-event-id": [{ data: "d", "last-event-id": "1" }, "did you mean id?"],
     reconnectionTime: [{ data: "d", reconnectionTime: 1 }, "did you mean retry?"],
     key: [{ data: "d", key: "k" }, "only what is published to a channel has a key"],
-    constructor: [
-      Object.defineProperty({ data: "d" }, "constructor", { value: 1, enumerable: true }),
-      "the fields are event, data, id, retry, comment",
-    ] as [object, string],
     other: [{ data: "d", other: undefined }, "the fields are event, data, id, retry, comment"],
     text: [{ data: "d", text: "t" }, "the fields are event, data, id, retry, comment"],
   };
