@@ -45,6 +45,11 @@ export class ServerLog {
     this.#channel = channel;
   }
 
+  /** Keeps nothing any more: its hub is about to close, and says so to whoever publishes after that. */
+  close(): void {
+    this.#channel = undefined;
+  }
+
   write(level: Level, message: string, fields: Readonly<Record<string, unknown>> = {}): void {
     const entry: Entry = { at: Date.now(), message, ...fields };
     // A log that fails must not fail what it tells of.

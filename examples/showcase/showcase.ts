@@ -92,6 +92,7 @@ export async function createShowcase({ platform, env, probe, tree, page, book }:
     },
     async close() {
       closing.abort();
+      log.close();
       await hub.close();
     },
   };
