@@ -37,6 +37,7 @@ const contestants: readonly Contestant[] = [
 ];
 
 await speeds();
+await afterCollections();
 await worstCases();
 await pinned();
 
@@ -64,6 +65,24 @@ async function speeds(): Promise<void> {
   );
 }
 
+/** As in a process that waits between two answers of a model: nothing is alive of the decoder that read the last one. */
+async function afterCollections(): Promise<void> {
+  const lines = `${"data: a line of some sixty characters, as a log or a file has\n".repeat(1000)}\n`;
+  const cases: readonly (readonly [title: string, wire: string])[] = [
+    ["short events of 188 bytes", event.repeat(EVENTS / 2)],
+    ["the same, with id and type", `id: 123456\nevent: delta\n${event}`.repeat(EVENTS / 2)],
+    ["a thousand lines of data an event", lines.repeat(300)],
+  ];
+  console.log("\nWith a full collection before each run, in ms; medians.\n");
+  const push = contestants.filter(([name]) => name.includes("push"));
+  const rows: string[][] = [];
+  for (const [title, wire] of cases) {
+    const medians = await race(push, chunksOf(new TextEncoder().encode(wire), 65_536), 11, heapUsed);
+    rows.push([title, ...push.map(([name]) => (medians.get(name) as number).toFixed(0))]);
+  }
+  print(["", ...push.map(([name]) => name)], rows);
+}
+
 async function worstCases(): Promise<void> {
   const mebi = 1024 * 1024;
   const cases: readonly (readonly [title: string, wire: string, chunk: number])[] = [
@@ -73,6 +92,7 @@ async function worstCases(): Promise<void> {
     ["a million lines `data` in one event", `${"data\n".repeat(1_000_000)}\n`, 65_536],
     ["a million unknown lines", "a\n".repeat(1_000_000), 65_536],
     ["CR only, half a million events", "data:a\r\r".repeat(500_000), 65_536],
+    ["500 events of 64 KiB", `data: ${"x".repeat(65_536)}\n\n`.repeat(500), 65_536],
   ];
   console.log("\nWorst cases, in ms; medians.\n");
   const push = contestants.filter(([name]) => name.includes("push"));
@@ -115,11 +135,17 @@ async function heapUsed(): Promise<number> {
 }
 
 /** Runs the contestants in turn, so that a slow moment of the machine is shared, and checks what they read. */
-async function race(of: readonly Contestant[], chunks: Chunks, rounds: number): Promise<Map<string, number>> {
+async function race(
+  of: readonly Contestant[],
+  chunks: Chunks,
+  rounds: number,
+  prepare: () => unknown = () => {},
+): Promise<Map<string, number>> {
   const times = new Map<string, number[]>(of.map(([name]) => [name, []]));
   const expected = JSON.stringify(pushTheirs(chunks));
   for (let round = 0; round < rounds; round++) {
     for (const [name, read] of of) {
+      await prepare();
       const start = performance.now();
       const tally = await read(chunks);
       (times.get(name) as number[]).push(performance.now() - start);

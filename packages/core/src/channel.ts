@@ -145,11 +145,11 @@ export class LogChannel extends Readable implements Channel {
     return this.#context.crowd;
   }
 
-  publish(events: PublishedEvent | readonly PublishedEvent[], options: PublishOptions = {}): Promise<EventId> {
+  publish(events: PublishedEvent | readonly PublishedEvent[], options: PublishOptions = NO_OPTIONS): Promise<EventId> {
     return startGuarded(this.#context.onFailure, async () => {
       // All are checked before one is stored.
       const checked = toNewEvents(events, this.#context);
-      checkOptions("Cannot publish", options, publishRules);
+      if (options !== NO_OPTIONS) checkOptions("Cannot publish", options, publishRules);
       return this.#context.append(this.name, checked, options);
     });
   }
@@ -252,6 +252,8 @@ function checkStart(start: unknown): Start {
     { option: "start" },
   );
 }
+
+const NO_OPTIONS: PublishOptions = {};
 
 const publishRules: Readonly<Record<keyof PublishOptions, Rule>> = {
   producer: {

@@ -1,4 +1,6 @@
 import { isEventId, isPosition } from "./cursor.ts";
+import { MAX_ENCODED_BYTES } from "./encode.ts";
+import { refuseLarge } from "./encoded-size.ts";
 import { SluiceError, show } from "./errors.ts";
 import type {
   Appended,
@@ -12,7 +14,7 @@ import type {
   Slice,
   StoredEvent,
 } from "./event-store.ts";
-import { startTimer } from "./timer.ts";
+import { nextTurn, startTimer } from "./timer.ts";
 
 /**
  * Wraps a store that somebody else has written, so that core can rely on its answers: each is read once, checked, and
@@ -47,6 +49,7 @@ const MOST_HINTED = 10_000;
 class CheckedStore implements EventStore {
   readonly #store: EventStore;
   readonly #onError: (error: unknown) => void;
+  readonly #calls = new Calls();
 
   constructor(store: EventStore, onError: (error: unknown) => void) {
     this.#store = store;
@@ -58,7 +61,7 @@ class CheckedStore implements EventStore {
   }
 
   append(channel: string, events: readonly NewEvent[], options?: AppendOptions): Promise<Appended> {
-    return within(
+    return this.#calls.within(
       APPEND_TIMEOUT,
       async () => appendedOf(await this.#store.append(channel, events, options), events.length),
       (problem) =>
@@ -69,7 +72,7 @@ class CheckedStore implements EventStore {
   read(channel: string, after: Cursor, options: ReadOptions = {}): Promise<Slice> {
     const { signal, limit = DEFAULT_LIMIT, maxBytes = DEFAULT_BYTES } = options;
     const leaving = new AbortController();
-    return within(
+    return this.#calls.within(
       READ_TIMEOUT,
       async () => {
         const answer: unknown = await this.#store.read(channel, after, { ...options, signal: leaving.signal });
@@ -81,7 +84,7 @@ class CheckedStore implements EventStore {
   }
 
   tails(channels: readonly string[]): Promise<readonly Position[]> {
-    return within(
+    return this.#calls.within(
       TAILS_TIMEOUT,
       async () => tailsOf(await this.#store.tails(channels), channels.length),
       (problem) => `Cannot poll store: tails of the store ${problem}; ${MEND}`,
@@ -101,10 +104,8 @@ class CheckedStore implements EventStore {
       if (!leaving.signal.aborted) ring(this.#hintOf(hint, describe));
     };
     try {
-      await within(WATCH_TIMEOUT, async () => void (await this.#store.watch(channel, bell, leaving.signal)), describe, {
-        signal,
-        leaving,
-      });
+      const watch = async (): Promise<void> => void (await this.#store.watch(channel, bell, leaving.signal));
+      await this.#calls.within(WATCH_TIMEOUT, watch, describe, { signal, leaving });
     } catch (error) {
       signal.removeEventListener("abort", leave);
       leaving.abort(error);
@@ -138,46 +139,65 @@ const MEND = "check the store with storeSuite";
 /** What a store did against its contract: completes a sentence that begins with the name of a method. */
 class BrokenContract extends Error {}
 
-/**
- * Makes a call of the store that takes no longer than so many ms, and ends when the signal aborts.
- *
- * @param call reads the store's answer once, checks it, and returns a plain copy
- * @param describe makes the message of an error
- * @param leaving is told when nobody waits for the answer any more
- */
-function within<Result>(
-  ms: number,
-  call: () => Promise<Result>,
-  describe: (problem: string) => string,
-  { signal, leaving }: { readonly signal?: AbortSignal | undefined; readonly leaving?: AbortController } = {},
-): Promise<Result> {
-  return new Promise((resolve, reject) => {
-    if (signal?.aborted === true) return reject(signal.reason);
-    const settle = (): void => {
-      stopTimer();
-      signal?.removeEventListener("abort", leave);
-    };
-    const fail = (error: unknown): void => {
-      settle();
-      reject(error);
-      leaving?.abort(error);
-    };
-    const leave = (): void => fail(signal?.reason);
-    const stopTimer = startTimer(ms, () =>
-      fail(new SluiceError("unavailable", describe(`has not answered for ${ms} ms`))),
-    );
-    signal?.addEventListener("abort", leave);
-    call().then(
-      (result) => {
+/** The calls of a store that are limited in time. */
+class Calls {
+  /** Those of this turn, as what starts their timers. Most have been answered when it ends, and need none. */
+  #young: (() => void)[] = [];
+
+  /**
+   * Makes a call of the store that takes no longer than `ms`, and ends when the signal aborts.
+   *
+   * @param call reads the store's answer once, checks it, and returns a plain copy
+   * @param describe makes the message of an error
+   * @param leaving is told when nobody waits for the answer any more
+   */
+  within<Result>(
+    ms: number,
+    call: () => Promise<Result>,
+    describe: (problem: string) => string,
+    { signal, leaving }: { readonly signal?: AbortSignal | undefined; readonly leaving?: AbortController } = {},
+  ): Promise<Result> {
+    return new Promise((resolve, reject) => {
+      if (signal?.aborted === true) return reject(signal.reason);
+      let isSettled = false;
+      let stopTimer: (() => void) | undefined;
+      const settle = (): void => {
+        isSettled = true;
+        stopTimer?.();
+        signal?.removeEventListener("abort", leave);
+      };
+      const fail = (error: unknown): void => {
         settle();
-        resolve(result);
-      },
-      (thrown: unknown) => {
-        settle();
-        reject(failureOf(thrown, describe));
-      },
-    );
-  });
+        reject(error);
+        leaving?.abort(error);
+      };
+      const leave = (): void => fail(signal?.reason);
+      const late = (): void => fail(new SluiceError("unavailable", describe(`has not answered for ${ms} ms`)));
+      this.#atEndOfTurn(() => {
+        if (!isSettled) stopTimer = startTimer(ms, late);
+      });
+      signal?.addEventListener("abort", leave);
+      call().then(
+        (result) => {
+          settle();
+          resolve(result);
+        },
+        (thrown: unknown) => {
+          settle();
+          reject(failureOf(thrown, describe));
+        },
+      );
+    });
+  }
+
+  #atEndOfTurn(startTimerOf: () => void): void {
+    if (this.#young.push(startTimerOf) > 1) return;
+    nextTurn(() => {
+      const young = this.#young;
+      this.#young = [];
+      for (const start of young) start();
+    });
+  }
 }
 
 /** What a store throws may be anything: looking at it may throw as well. */
@@ -302,9 +322,6 @@ function wrong(field: string, value: unknown, wanted: string): BrokenContract {
   return new BrokenContract(`returned ${field} ${shown(value)}, which is not ${wanted}`);
 }
 
-/** In bytes on the wire: what no publisher sends, and a store that has gone wrong may. */
-const LARGEST_EVENT = 64 * 1024 * 1024;
-
 /**
  * Refuses an event that cannot be sent, though it is in the log: readers are told a gap in its place.
  *
@@ -322,24 +339,8 @@ export function checkStoredEvent({ id, data, event, key, at }: StoredEvent): voi
   if (given.event !== undefined && typeof given.event !== "string") throw refuse("event", "a string");
   if (given.key !== undefined && typeof given.key !== "string") throw refuse("key", "a string");
   if (typeof given.at !== "number") throw refuse("at", "a number of ms");
-  if (isTooLarge(given.data) || (given.event?.length ?? 0) > LARGEST_EVENT) {
-    throw new SluiceError(
-      "too-large",
-      `Cannot send event ${id}: it is over ${LARGEST_EVENT} bytes, as the store returned it; split it`,
-    );
-  }
-}
-
-/** Counted without being encoded: every line begins with the name of its field. */
-function isTooLarge(data: string): boolean {
-  let bytes = data.length;
-  // Even if each character were a line of its own.
-  if (bytes * ("data: ".length + 1) <= LARGEST_EVENT) return false;
-  for (const lineBreak of ["\n", "\r"]) {
-    for (let at = data.indexOf(lineBreak); at !== -1; at = data.indexOf(lineBreak, at + 1)) {
-      bytes += "data: ".length;
-      if (bytes > LARGEST_EVENT) return true;
-    }
-  }
-  return bytes > LARGEST_EVENT;
+  refuseLarge(
+    { id, event: given.event, data: given.data, retry: undefined, comment: undefined },
+    { action: `Cannot send event ${id}`, option: "MAX_ENCODED_BYTES", bytes: MAX_ENCODED_BYTES },
+  );
 }

@@ -283,7 +283,7 @@ class EventStreamIterator<Data> implements AsyncIterableIterator<YieldedEvent<Da
     try {
       if (this.#rest !== undefined) return this.#push(this.#rest);
       const { done, value } = await this.#nextChunk();
-      if (done === true || lengthOf(value) > 0) this.#stopIdling();
+      if (this.#idle !== false && (done === true || lengthOf(value) > 0)) this.#stopIdling();
       if (this.#end !== undefined) return;
       if (done === true) {
         this.#decoder.end();
@@ -408,7 +408,7 @@ const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined };
 /** In bytes or code units; 0 for what is not a chunk, which the decoder refuses. */
 function lengthOf(chunk: unknown): number {
   if (typeof chunk === "string") return chunk.length;
-  return chunk instanceof ArrayBuffer || ArrayBuffer.isView(chunk) ? chunk.byteLength : 0;
+  return ArrayBuffer.isView(chunk) || chunk instanceof ArrayBuffer ? chunk.byteLength : 0;
 }
 
 function slice(chunk: Chunk, start: number, end: number): string | Uint8Array {

@@ -388,7 +388,7 @@ class EventStreamDecoder implements Decoder {
     this.#checkLine(end - start);
     switch (text.charCodeAt(start)) {
       case 100: // d
-        if (isField(text, start, end, "data")) this.#addData(fieldValue(text, start + 4, end));
+        if (isData(text, start) || isField(text, start, end, "data")) this.#addData(fieldValue(text, start + 4, end));
         break;
       case 101: // e
         if (isField(text, start, end, "event")) this.#setType(fieldValue(text, start + 5, end));
@@ -497,11 +497,8 @@ function isLineEnd(code: number): boolean {
   return code === LF || code === CR;
 }
 
-/** Whether the line has this name; its first letter is not looked at again. */
 function isField(text: string, start: number, end: number, name: string): boolean {
-  for (let i = 1; i < name.length; i++) {
-    if (text.charCodeAt(start + i) !== name.charCodeAt(i)) return false;
-  }
+  if (!text.startsWith(name, start)) return false;
   const after = start + name.length;
   return after === end || text.charCodeAt(after) === COLON;
 }

@@ -25,19 +25,6 @@ export function sleep(ms: number, signal: AbortSignal): Promise<void> {
   });
 }
 
-/** What the promise resolves to, or what `late` answers when that takes longer than so many ms. */
-export function within<Result>(
-  ms: number | false,
-  promise: Promise<Result>,
-  late: () => Promise<Result>,
-): Promise<Result> {
-  if (ms === false) return promise;
-  return new Promise((resolve, reject) => {
-    const stop = startTimer(ms, () => late().then(resolve, reject));
-    promise.finally(stop).then(resolve, reject);
-  });
-}
-
 /** In ms: doubling from a tenth of a second to five, each a random part of that. */
 export function backoff(failures: number): number {
   return (0.5 + Math.random() / 2) * Math.min(100 * 2 ** failures, 5000);

@@ -178,7 +178,8 @@ test("with idle, bytes that came while the process was busy are read, not missed
   const { port1, port2 } = new MessageChannel();
   const body = new ReadableStream<Uint8Array>({
     start(controller) {
-      port1.onmessage = () => controller.enqueue(utf8.encode("data: a\n\n"));
+      port1.addEventListener("message", () => controller.enqueue(utf8.encode("data: a\n\n")));
+      port1.start();
     },
   });
   const read = decodeEventStream(body, { idle: 20 }).next();

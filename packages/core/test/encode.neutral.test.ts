@@ -20,16 +20,16 @@ describe("encodeEvent", () => {
     ["writes the type before the data §field-event", { data: "a", event: "x" }, "event: x\ndata: a\n\n"],
     ["writes an id alone §dispatch-id-first", { id: "7" }, "id: 7\n\n"],
     ["writes an empty id, which resets §field-id", { id: "", data: "a" }, "id: \ndata: a\n\n"],
-    ["writes retry alone §field-retry", { retry: 0 }, "retry: 0\n\n"],
+    ["writes retry alone §field-retry", { retry: 0 }, "retry: 0\n"],
     [
       "writes the greatest retry in digits §field-retry",
       { retry: Number.MAX_SAFE_INTEGER },
-      "retry: 9007199254740991\n\n",
+      "retry: 9007199254740991\n",
     ],
-    ["writes -0 as 0 §field-retry", { retry: -0 }, "retry: 0\n\n"],
-    ["writes a comment alone §line-comment", { comment: "hi" }, ": hi\n\n"],
-    ["writes an empty comment §line-comment", { comment: "" }, ": \n\n"],
-    ["writes a comment line for each line §line-comment", { comment: "a\r\n\rdata: b" }, ": a\n: \n: data: b\n\n"],
+    ["writes -0 as 0 §field-retry", { retry: -0 }, "retry: 0\n"],
+    ["writes a comment alone §line-comment", { comment: "hi" }, ": hi\n"],
+    ["writes an empty comment §line-comment", { comment: "" }, ": \n"],
+    ["writes a comment line for each line §line-comment", { comment: "a\r\n\rdata: b" }, ": a\n: \n: data: b\n"],
     [
       "writes all fields in one order",
       { data: "d", retry: 1, id: "i", event: "e", comment: "c" },
@@ -55,7 +55,8 @@ describe("encodeEvent", () => {
 
   test("writes only what the grammar of the Standard allows §stream-any-char §stream-name-char §line-field", () => {
     const grammar = /^(?:(?:[^\n\r:]+(?:: ?[^\n\r]*)?|:[^\n\r]*)\n)*\n$/;
-    for (const [, event] of texts) expect(encodeEvent(event)).toMatch(grammar);
+    // A comment or a retry alone belongs to the event that comes next.
+    for (const [, event] of texts) expect(encodeEvent(event) + encodeEvent({ data: "next" })).toMatch(grammar);
   });
 
   const refused: readonly (readonly [title: string, event: unknown, field: string | undefined])[] = [
