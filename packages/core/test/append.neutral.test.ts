@@ -58,6 +58,23 @@ test("entries are sized and well-formed, and nothing but an event goes in", () =
 });
 
 test("a message shows no more of a name than fits on a line", () => {
-  const producer = { id: `\n${"x".repeat(1000)}`, epoch: 0, seq: 1 };
+  const producer = { id: `\n${"x".repeat(200)}`, epoch: 0, seq: 1 };
   expect(() => resolveAppend(one, { producer }, log)).toThrow(/^Cannot append: producer "\\nx{39}…" should send seq 0/);
+});
+
+test("the id of a producer has at most 256 characters, whatever else the append is", () => {
+  const producer = { id: "x".repeat(257), epoch: 0, seq: 0 };
+  for (const events of [one, []]) {
+    expect(() => resolveAppend(events, { producer }, log)).toThrow(
+      expect.objectContaining({ code: "too-large", option: "producer" }),
+    );
+  }
+  expect(resolveAppend(one, { producer: { ...producer, id: "x".repeat(256) } }, log).entries).toHaveLength(1);
+});
+
+test("a closed log has nothing missing: a producer that is out of sequence is told closed", () => {
+  const producer = { id: "p", epoch: 0, seq: 7 };
+  const closed = { ...log, closed: true, producer: undefined };
+  expect(() => resolveAppend(one, { producer }, closed)).toThrow(expect.objectContaining({ code: "closed" }));
+  expect(resolveAppend([], { producer, close: true }, closed).answer).toEqual({ tail: log.tail, duplicate: false });
 });
