@@ -1,5 +1,4 @@
 import { isEventId, isPosition } from "./cursor.ts";
-import { MAX_ENCODED_BYTES } from "./encode.ts";
 import { refuseLarge } from "./encoded-size.ts";
 import { SluiceError, show } from "./errors.ts";
 import type {
@@ -322,6 +321,9 @@ function wrong(field: string, value: unknown, wanted: string): BrokenContract {
   return new BrokenContract(`returned ${field} ${shown(value)}, which is not ${wanted}`);
 }
 
+/** In bytes on the wire: what no publisher sends, and a store that has gone wrong may. */
+const LARGEST_EVENT = 64 * 1024 * 1024;
+
 /**
  * Refuses an event that cannot be sent, though it is in the log: readers are told a gap in its place.
  *
@@ -341,6 +343,6 @@ export function checkStoredEvent({ id, data, event, key, at }: StoredEvent): voi
   if (typeof given.at !== "number") throw refuse("at", "a number of ms");
   refuseLarge(
     { id, event: given.event, data: given.data, retry: undefined, comment: undefined },
-    { action: `Cannot send event ${id}`, option: "MAX_ENCODED_BYTES", bytes: MAX_ENCODED_BYTES },
+    { action: `Cannot send event ${id}`, option: "LARGEST_EVENT", bytes: LARGEST_EVENT },
   );
 }
