@@ -4,6 +4,7 @@ import type { EventStore, Position, Slice } from "./event-store.ts";
 import { Run } from "./run.ts";
 import { liveSegment, SegmentBatch, segmentsOf } from "./segment.ts";
 import type { Batch, Segment } from "./segment.ts";
+import { MOST_GAPS } from "./replays.ts";
 import { backoff, nextTurn, sleep } from "./timer.ts";
 import { isTurnOver } from "./turns.ts";
 
@@ -201,7 +202,7 @@ export class Feed {
         if (slice.upToDate) await this.#untilRung();
         // The position behind a gap is the store's own word: a store that does not keep to it is not asked without end.
         gaps = slice.gap === undefined ? 0 : gaps + 1;
-        if (gaps > 1) await sleep(backoff(gaps), signal);
+        if (gaps > MOST_GAPS) await sleep(backoff(gaps - MOST_GAPS), signal);
       } catch (error) {
         if (signal.aborted) return;
         onError(error);

@@ -15,7 +15,7 @@ export interface HubObserver {
     | undefined;
   /** A client was refused, and why: `draining`, or the name of the limit. */
   readonly refused?: ((told: { readonly connection: Connection; readonly why: Refusal }) => void) | undefined;
-  /** Events were appended to a channel by this hub. */
+  /** Events were appended to a channel by this hub. They may have been delivered by then: a store rings before it answers. */
   readonly published?: ((told: { readonly channel: string; readonly events: number }) => void) | undefined;
   /** Something was handed to a connection. */
   readonly delivered?: ((told: Delivery) => void) | undefined;

@@ -2,6 +2,7 @@ import type { Start } from "./cursor.ts";
 import type { Position } from "./event-store.ts";
 import type { Feed, Follower } from "./feed.ts";
 import type { Lens } from "./lens.ts";
+import { MOST_GAPS } from "./replays.ts";
 import type { Replay, Replays } from "./replays.ts";
 import { gapSegment, SegmentBatch } from "./segment.ts";
 import type { Batch, Segment } from "./segment.ts";
@@ -220,7 +221,7 @@ export class Reader implements Reading, Follower {
         this.outcome = "resumed";
         const { hasGap, events } = replay.batch;
         this.#gaps = hasGap && events === 0 ? this.#gaps + 1 : 0;
-        if (this.#gaps > 1) await sleep(backoff(this.#gaps), signal);
+        if (this.#gaps > MOST_GAPS) await sleep(backoff(this.#gaps - MOST_GAPS), signal);
         if (signal.aborted) break;
         if (replay.batch.last === undefined) this.#cursor = replay.next;
         else this.#replayed = replay;

@@ -96,7 +96,7 @@ export class Replays {
       let positions: Position[] = [slice.from];
       for (let pace = new Pace(), gaps = 0; ;) {
         gaps = slice.gap === undefined ? 0 : gaps + 1;
-        if (gaps > 1) await sleep(backoff(gaps), stopped);
+        if (gaps > MOST_GAPS) await sleep(backoff(gaps - MOST_GAPS), stopped);
         if (pace.isOver(1 + slice.events.length)) await pace.nextTurn();
         if (slice.gap !== undefined) positions = [slice.from];
         positions.push(...slice.events.map(({ id }) => id));
@@ -183,6 +183,12 @@ function isCurrent({ next, upToDate }: Recent, head: Position | undefined): bool
 function epochOf(position: Position): string | undefined {
   return parseEventId(position)?.epoch;
 }
+
+/**
+ * After how many gaps in a row a store is read more slowly. A log may be trimmed again while its reader goes on, a few times; a
+ * store that always says so would be read without end.
+ */
+export const MOST_GAPS = 8;
 
 /** How many replays are remembered to be shared. */
 const MAX_RECENT = 32;

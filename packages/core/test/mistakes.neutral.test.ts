@@ -32,10 +32,8 @@ async function ask(
     onError: (error) => errors.push(error as SluiceError),
     ...options,
   });
-  const response = await handler(new Request("http://localhost/", { method: "POST" }));
-  // An answer that fails is broken off.
-  const text = await response.text().catch(() => "");
-  return { text, errors };
+  const response = await handler(new Request("http://localhost/"));
+  return { text: await response.text(), errors };
 }
 
 function quietHub(told: unknown[] = []): Hub {
@@ -491,7 +489,7 @@ describe("the size of an event", () => {
       const event = {
         data: text(4090 + next(20)),
         ...(next(2) === 0 && { event: field(next(20)) }),
-        ...(next(2) === 0 && { id: field(next(20)) }),
+        ...(next(2) === 0 && { id: field(next(20)).replaceAll(/[^aé€]/gu, "x") }),
         ...(next(2) === 0 && { comment: text(next(5000)) }),
         ...(next(2) === 0 && { retry: next(100_000) }),
       };
