@@ -58,6 +58,9 @@ export const edgeRuntimeExceptions: Exceptions = {
   "stops a ReadableStream when its client leaves": leavingUnseen,
   "stops a function that sends when its client leaves": leavingUnseen,
   "stops a generator when its client leaves after a POST": leavingUnseen,
+  "stops a generator when its client leaves after a POST whose large body nobody reads": leavingUnseen,
+  "stops a generator when its client is reset after a POST whose large body nobody reads": leavingUnseen,
+  "lets go of a channel's client that leaves after a POST whose large body nobody reads": leavingUnseen,
   "stops a hundred generators when half of their clients leave and half are reset": leavingUnseen,
   "never runs the source of a client that leaves while it is being authorised": {
     reason: leavingUnseen,

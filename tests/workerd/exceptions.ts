@@ -51,6 +51,8 @@ export const workerdExceptions: Exceptions = {
   "stops a ReadableStream when its client leaves": finUnseen,
   "stops a function that sends when its client leaves": finUnseen,
   "stops a generator when its client leaves after a POST": finUnseen,
+  "stops a generator when its client leaves after a POST whose large body nobody reads": finUnseen,
+  "lets go of a channel's client that leaves after a POST whose large body nobody reads": finUnseen,
   "stops a hundred generators when half of their clients leave and half are reset": finUnseen,
   "never runs the source of a client that leaves while it is being authorised": {
     reason: finUnseen,
@@ -89,6 +91,7 @@ export const workerExceptions: Exceptions = {
       "ends the readers of a channel that is closed, and answers 204 when they come back",
       "lets a reader of a channel that was ended for its age come back and miss nothing",
       "gives twenty readers of a channel that are reset again and again exact histories",
+      "lets go of a channel's client that leaves after a POST whose large body nobody reads",
       "lets no reader of a channel wait for another that reads nothing",
       "ends the readers of a hub that drains, and sends those that come meanwhile away, all to come back",
       "turns a POST away with 503 while its hub drains, as no client of it would come back to a stream",

@@ -171,7 +171,8 @@ describe.skipIf(launched instanceof Error)("the page, in a real Chromium", () =>
     await vi.waitFor(async () => expect(await tokensShown()).toBeGreaterThan(0), { timeout: 5000 });
     const exit = own.stop("SIGTERM");
     await see("#notice", /^The server is stopping: it says goodbye to all within 5\.0 s/);
-    await see("#assistant-status", /^The connection was lost/);
+    // Clients are told goodbye in random order: the answer may have come to its end before.
+    await see("#assistant-status", /^(The connection was lost|Done)/);
     expect(await exit).toBe(0);
     await see("#notice", /^The server has gone\. This page looks for it/);
     const again = await startShowcase({ PORT: new URL(own.url).port });
