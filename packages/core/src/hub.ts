@@ -7,7 +7,7 @@ import type { Rule } from "./check-options.ts";
 import type { Start } from "./cursor.ts";
 import { SluiceError } from "./errors.ts";
 import type { SluiceErrorCode } from "./errors.ts";
-import type { EventStore, Position } from "./event-store.ts";
+import type { EventStore } from "./event-store.ts";
 import { callGuarded, startGuarded } from "./guard.ts";
 import { isMarked, mark } from "./kinship.ts";
 import { LiveChannels } from "./live-channels.ts";

@@ -1,7 +1,7 @@
 import { joinBytes } from "./bytes.ts";
 import { checkOptions, aDuration, aSize } from "./check-options.ts";
 import type { Rule } from "./check-options.ts";
-import { encodeEvent, encodeValid } from "./encode.ts";
+import { encodeValid } from "./encode.ts";
 import { refuseLarge } from "./encoded-size.ts";
 import { SluiceError } from "./errors.ts";
 import { checkFields, readFields } from "./event.ts";

@@ -105,7 +105,7 @@ describe("what never has to wait gives everybody else a turn", () => {
       await channel.publish(Array.from({ length: 1000 }, (_, j) => ({ data: `${i} ${j}` })));
     const sinks = Array.from({ length: 5 }, () => greedy(channel));
     await rounds(3);
-    for (const sink of sinks) expect(hub.stats().maxLag).toBeGreaterThan(0);
+    expect(hub.stats().maxLag).toBeGreaterThan(0);
     while (hub.stats().maxLag > 0) await rounds(1);
     expect(hub.stats().replayedEvents).toBe(500_000);
     for (const sink of sinks) sink.writer.gone();
