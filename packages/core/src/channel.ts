@@ -311,6 +311,7 @@ function toNewEvent(published: PublishedEvent, { serialize, maxEventBytes }: Cha
   if (event === undefined && data === undefined) throw notPublishable(published);
   for (const field in published) {
     if (field === "event" || field === "data" || field === "key") continue;
+    if (published[field as keyof PublishedEvent] === undefined) continue;
     if (Object.hasOwn(published, field) || field === "type") throw unknownField(PUBLISH, field, published, FIELDS);
   }
   if (data === undefined) {

@@ -66,10 +66,12 @@ export function checkOptions<Options extends object>(
     const remedy = isPromise(options) ? "await it" : `make it an object, such as { ${names[0]}: … }`;
     return refuse("options", `options is ${show(options)}; ${remedy}`);
   };
-  // A promise or a Map has no names that could be unknown: it would pass for an object without options.
   const isObject = typeof options === "object" && options !== null && !isPromise(options);
   if (!isObject || Symbol.iterator in options) throw refuseAll();
-  for (const name of Object.keys(options)) {
+  const given = Object.keys(options);
+  // A signal, or an Error, has no names that could be unknown: it would pass for an object without options.
+  if (given.length === 0 && !isPlain(options) && !names.some((name) => name in options)) throw refuseAll();
+  for (const name of given) {
     if (names.includes(name)) continue;
     throw isPlain(options) ? refuse(name, `there is no option ${show(name)}; ${suggestion(name, names)}`) : refuseAll();
   }

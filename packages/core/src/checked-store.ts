@@ -340,7 +340,7 @@ export function checkStoredEvent({ id, data, event, key, at }: StoredEvent): voi
   if (typeof given.data !== "string") throw refuse("data", "a string");
   if (given.event !== undefined && typeof given.event !== "string") throw refuse("event", "a string");
   if (given.key !== undefined && typeof given.key !== "string") throw refuse("key", "a string");
-  if (typeof given.at !== "number") throw refuse("at", "a number of ms");
+  if (!Number.isFinite(given.at)) throw refuse("at", "a number of ms");
   refuseLarge(
     { id, event: given.event, data: given.data, retry: undefined, comment: undefined },
     { action: `Cannot send event ${id}`, option: "LARGEST_EVENT", bytes: LARGEST_EVENT },

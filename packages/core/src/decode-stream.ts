@@ -3,7 +3,8 @@ import { aDuration, aFunction, anAbortSignal, aString, checkOptions } from "./ch
 import type { Rule } from "./check-options.ts";
 import { createDecoder, decodeRules } from "./decode.ts";
 import type { DecodedEvent, DecodeOptions, Decoder } from "./decode.ts";
-import { SluiceError, show } from "./errors.ts";
+import { isPromise, SluiceError, show } from "./errors.ts";
+import { ignoreRejection } from "./guard.ts";
 import { mimeTypeOf } from "./mime-type.ts";
 import { nextTurn, startTimer } from "./timer.ts";
 import { Pace } from "./turns.ts";
@@ -286,7 +287,7 @@ class EventStreamIterator<Data> implements AsyncIterableIterator<YieldedEvent<Da
   /** Whether there is time for one more step in this turn of the event loop. */
   #hasTime(): boolean {
     if (--this.#stepsUntilLook > 0) return true;
-    if (this.#pace.isOver()) return false;
+    if (this.#pace.isOver(LOOK)) return false;
     this.#stepsUntilLook = LOOK;
     return true;
   }
@@ -362,7 +363,12 @@ class EventStreamIterator<Data> implements AsyncIterableIterator<YieldedEvent<Da
 
   #parsed(parse: (data: string, event: EventToParse) => Data | undefined, event: DecodedEvent): Data | undefined {
     try {
-      return parse(event.data, event as EventToParse);
+      const parsed = parse(event.data, event as EventToParse);
+      if (!isPromise(parsed)) return parsed;
+      ignoreRejection(parsed);
+      throw new TypeError(
+        "parse returned a promise; make it return the value at once, and await what is in it in the loop",
+      );
     } catch (cause) {
       const error = new SluiceError(
         "invalid-data",

@@ -61,6 +61,7 @@ export function readFields(event: ServerSentEvent): Fields {
   for (const field in event) {
     if (field === "event" || field === "data" || field === "id" || field === "retry" || field === "comment") continue;
     // What is inherited is lost as well, where it is the type of a MessageEvent.
+    if ((event as Readonly<Record<string, unknown>>)[field] === undefined) continue;
     if (Object.hasOwn(event, field) || field === "type") throw unknownField(ENCODE, field, event);
   }
   return { event: type, data, id, retry, comment };

@@ -6,7 +6,7 @@ import { liveSegment, SegmentBatch, segmentsOf } from "./segment.ts";
 import type { Batch, Segment } from "./segment.ts";
 import { MOST_GAPS } from "./replays.ts";
 import { backoff, nextTurn, sleep } from "./timer.ts";
-import { isTurnOver } from "./turns.ts";
+import { isTurnOver, Pace } from "./turns.ts";
 
 /** What a feed needs of its hub. */
 export interface FeedContext {
@@ -187,7 +187,8 @@ export class Feed {
     const { store, onError } = this.#context;
     const { signal } = this.#stop;
     let isWatched = false;
-    for (let failures = 0, gaps = 0; !signal.aborted;) {
+    const pace = new Pace();
+    for (let failures = 0, gaps = 0, vain = 0; !signal.aborted;) {
       try {
         if (!isWatched) {
           await store.watch(this.#channel, this.#ring, signal);
@@ -199,10 +200,14 @@ export class Feed {
         if (signal.aborted) return;
         failures = 0;
         this.#append(slice);
-        if (slice.upToDate) await this.#untilRung();
+        // A store whose every read rings the bell would be read for ever.
+        vain = slice.upToDate && slice.events.length === 0 && slice.gap === undefined ? vain + 1 : 0;
+        if (this.#rung && vain > MOST_IN_VAIN) await sleep(PAUSE, signal);
+        if (pace.isOver(1 + slice.events.length)) await pace.nextTurn();
         // The position behind a gap is the store's own word: a store that does not keep to it is not asked without end.
         gaps = slice.gap === undefined ? 0 : gaps + 1;
         if (gaps > MOST_GAPS) await sleep(backoff(gaps - MOST_GAPS), signal);
+        if (slice.upToDate) await this.#untilRung();
       } catch (error) {
         if (signal.aborted) return;
         onError(error);
@@ -298,6 +303,10 @@ export class Feed {
  * through it at its own pace: at the defaults these are all of a run, and none of them is joined twice.
  */
 const SHARED = 16;
+
+/** After how many reads in a row that found nothing the bell is not believed at once, and for how long, in ms. */
+const MOST_IN_VAIN = 8;
+const PAUSE = 100;
 
 /** Within one epoch, the order of positions is the order of strings. */
 function isBefore(position: Position, other: Position): boolean {

@@ -31,7 +31,7 @@ export interface HubOptions {
   readonly maxEventBytes?: number | undefined;
   /** How many bytes of newest events, with 400 for each, every channel that is read keeps encoded. Default 1 MiB. */
   readonly runBytes?: number | undefined;
-  /** How many reads of the store run at once for readers that are behind. Default 8. */
+  /** How many reads of the store run at once for readers that are behind; half as many for those of one channel. Default 8. */
   readonly maxReplayReads?: number | undefined;
   /** How often the store is asked for news that no doorbell announced, in ms; one question for all channels. Default 5,000. */
   readonly pollInterval?: number | undefined;

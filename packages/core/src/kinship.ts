@@ -6,5 +6,9 @@ export function mark(aClass: { readonly prototype: object }, kind: string): void
 }
 
 export function isMarked(value: unknown, kind: string): boolean {
-  return typeof value === "object" && value !== null && Symbol.for(kind) in value;
+  try {
+    return typeof value === "object" && value !== null && Symbol.for(kind) in value;
+  } catch {
+    return false; // a Proxy that does not want to be asked
+  }
 }

@@ -1,5 +1,6 @@
-import type { Cursor, EventStore, Position, Slice } from "./event-store.ts";
+import type { Cursor, EventStore, Position, Slice, StoredEvent } from "./event-store.ts";
 import { parseEventId } from "./cursor.ts";
+import { ReadTurns } from "./read-turns.ts";
 import { SegmentBatch, segmentsOf } from "./segment.ts";
 import type { Batch } from "./segment.ts";
 import { backoff, sleep } from "./timer.ts";
@@ -14,7 +15,11 @@ export interface Replay {
 /** A replay that others may be given, as long as somebody has it. */
 interface Recent {
   readonly batch: WeakRef<Batch>;
+  /** What the store returned. */
+  readonly slice: WeakRef<Slice>;
   readonly next: Position;
+  /** When it was read, in the time of `performance.now()`. */
+  readonly at: number;
   /** Nothing more was stored. */
   readonly upToDate: boolean;
 }
@@ -33,11 +38,8 @@ interface Shared<Result> {
  */
 export class Replays {
   readonly #store: EventStore;
-  readonly #maxReads: number;
   readonly #onError: (error: unknown) => void;
-  #running = 0;
-  /** Each is waited for by a reader at least, so that there are at most as many as readers. */
-  readonly #queue = new Set<() => void>();
+  readonly #turns: ReadTurns;
   readonly #replays = new Map<string, Shared<Replay>>();
   readonly #starts = new Map<string, Shared<Position>>();
   /** The latest replays, the oldest first: by what was asked for, and by what was found. */
@@ -45,7 +47,7 @@ export class Replays {
 
   constructor(store: EventStore, maxReads: number, onError: (error: unknown) => void) {
     this.#store = store;
-    this.#maxReads = maxReads;
+    this.#turns = new ReadTurns(maxReads);
     this.#onError = onError;
   }
 
@@ -62,21 +64,30 @@ export class Replays {
     const known = recent !== undefined && isCurrent(recent, head) ? recent.batch.deref() : undefined;
     if (recent !== undefined && known !== undefined) return Promise.resolve({ batch: known, next: recent.next });
     return this.#share(this.#replays, key, signal, async (stopped) => {
-      const slice = await this.#store.read(channel, cursor, { maxBytes, signal: stopped });
-      const batch = this.#batchOf(channel, slice);
-      const { next, upToDate } = slice;
-      this.#keep(key, { batch: new WeakRef(batch), next, upToDate });
-      return { batch, next };
+      const slice = await this.#read(channel, cursor, stopped, maxBytes);
+      return { batch: this.#batchOf(channel, slice, key), next: slice.next };
     });
   }
 
   /** Cursors that differ may have found the same: a client can make up as many as it likes. */
-  #batchOf(channel: string, slice: Slice): Batch {
+  #batchOf(channel: string, slice: Slice, asked: string): Batch {
     const { from, next, gap, events, closed, upToDate } = slice;
     const found = JSON.stringify({ channel, from, next, gap, events: events.length, closed });
-    const known = this.#recent.get(found)?.batch.deref();
-    const batch = known ?? new SegmentBatch(segmentsOf(channel, slice, this.#onError), from, true);
-    this.#keep(found, { batch: new WeakRef(batch), next, upToDate });
+    const former = this.#recent.get(found);
+    let batch = former?.batch.deref();
+    if (batch === undefined || !areEqual(events, former?.slice.deref()?.events)) {
+      let isWhole = true;
+      const onUnreadable = (error: unknown): void => {
+        isWhole = false;
+        this.#onError(error);
+      };
+      batch = new SegmentBatch(segmentsOf(channel, slice, onUnreadable), from, true);
+      // The store may have been wrong only now.
+      if (!isWhole) return batch;
+    }
+    const recent = { batch: new WeakRef(batch), slice: new WeakRef(slice), next, upToDate, at: performance.now() };
+    this.#keep(found, recent);
+    this.#keep(asked, recent);
     return batch;
   }
 
@@ -92,7 +103,7 @@ export class Replays {
   /** The position behind which there are `count` events, or the start where there are fewer. */
   positionOfLast(channel: string, count: number, signal: AbortSignal): Promise<Position> {
     return this.#share(this.#starts, JSON.stringify([channel, count]), signal, async (stopped) => {
-      let slice = await this.#store.read(channel, "start", { signal: stopped });
+      let slice = await this.#read(channel, "start", stopped);
       let positions: Position[] = [slice.from];
       for (let pace = new Pace(), gaps = 0; ;) {
         gaps = slice.gap === undefined ? 0 : gaps + 1;
@@ -102,7 +113,7 @@ export class Replays {
         positions.push(...slice.events.map(({ id }) => id));
         positions = positions.slice(-count - 1);
         if (slice.upToDate) return positions[0] as Position;
-        slice = await this.#store.read(channel, slice.next, { signal: stopped });
+        slice = await this.#read(channel, slice.next, stopped);
       }
     });
   }
@@ -137,46 +148,22 @@ export class Replays {
 
   #start<Result>(run: (stopped: AbortSignal) => Promise<Result>): Shared<Result> {
     const stop = new AbortController();
-    const result = this.#inTurn(run, stop.signal).catch((error: unknown) => {
+    const result = run(stop.signal).catch((error: unknown) => {
       if (!stop.signal.aborted) this.#onError(error);
       throw error;
     });
     return { result, stop, waiting: 0 };
   }
 
-  async #inTurn<Result>(run: (stopped: AbortSignal) => Promise<Result>, stopped: AbortSignal): Promise<Result> {
-    if (this.#running >= this.#maxReads) await this.#turn(stopped);
-    else this.#running++;
-    try {
-      return await run(stopped);
-    } finally {
-      // The turn is handed on, not given back, while somebody waits for it.
-      const [next] = this.#queue;
-      if (next === undefined) this.#running--;
-      else next();
-    }
-  }
-
-  #turn(stopped: AbortSignal): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const leave = (): void => {
-        this.#queue.delete(take);
-        reject(stopped.reason);
-      };
-      const take = (): void => {
-        this.#queue.delete(take);
-        stopped.removeEventListener("abort", leave);
-        resolve();
-      };
-      this.#queue.add(take);
-      stopped.addEventListener("abort", leave);
-    });
+  /** A read of its own turn: who reads on and on has no more of them than others. */
+  #read(channel: string, cursor: Cursor, stopped: AbortSignal, maxBytes?: number): Promise<Slice> {
+    return this.#turns.run(channel, stopped, () => this.#store.read(channel, cursor, { maxBytes, signal: stopped }));
   }
 }
 
 /** A read would find the same: nothing was stored since, or this was not all there was, and the log has not become another. */
-function isCurrent({ next, upToDate }: Recent, head: Position | undefined): boolean {
-  if (head === undefined) return false;
+function isCurrent({ next, upToDate, at }: Recent, head: Position | undefined): boolean {
+  if (head === undefined || performance.now() - at > RECENT) return false;
   return next === head || (!upToDate && epochOf(next) === epochOf(head));
 }
 
@@ -190,5 +177,11 @@ function epochOf(position: Position): string | undefined {
  */
 export const MOST_GAPS = 8;
 
-/** How many replays are remembered to be shared. */
+/** The same data, that is: names and keys belong to it. */
+function areEqual(events: readonly StoredEvent[], others: readonly StoredEvent[] | undefined): boolean {
+  return others !== undefined && events.every(({ data }, i) => data === others[i]?.data);
+}
+
+/** How many replays are remembered to be shared, and for how long without another read, in ms. */
 const MAX_RECENT = 32;
+const RECENT = 1000;

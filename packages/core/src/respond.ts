@@ -386,11 +386,15 @@ function statusOf(error: unknown): number | undefined {
 
 /** A source that fails since its connection is over has not failed: that is how it is stopped. */
 function reportUnlessOver<Native>(error: unknown, connection: LiveConnection<Native>): void {
-  const { signal } = connection;
-  const isConsequence =
-    signal.aborted &&
-    (error === signal.reason ||
-      (error instanceof SluiceError && (error.code === "connection-closed" || error.code === "overflow")) ||
-      (error instanceof Error && error.name === "AbortError"));
-  if (!isConsequence) connection.report(error);
+  if (!connection.signal.aborted || !isConsequence(error, connection.signal)) connection.report(error);
+}
+
+function isConsequence(error: unknown, signal: AbortSignal): boolean {
+  try {
+    if (error === signal.reason) return true;
+    if (error instanceof SluiceError) return error.code === "connection-closed" || error.code === "overflow";
+    return error instanceof Error && error.name === "AbortError";
+  } catch {
+    return false; // a getter, or a Proxy
+  }
 }

@@ -120,7 +120,7 @@ export class Run {
   }
 
   #costOf(place: number): number {
-    return (this.#pieceOf(place) as Piece).lengthOf(place) + EACH;
+    return (this.#pieceOf(place) as Piece).costOf(place) + EACH;
   }
 }
 
@@ -226,6 +226,12 @@ class Piece {
 
   lengthOf(place: number): number {
     return this.#endOf(place) - this.#startOf(place);
+  }
+
+  /** In bytes: what is kept beside the encoded bytes counts too. */
+  costOf(place: number): number {
+    const untold = this.#untold?.get(place)?.data.length ?? 0;
+    return this.lengthOf(place) + 2 * (untold + (this.#keys?.get(place)?.length ?? 0));
   }
 
   bytesOf(from: number, to: number): Uint8Array<ArrayBuffer> {

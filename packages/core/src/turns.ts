@@ -55,6 +55,9 @@ export class Pace {
   #nextLook = FIRST_STEPS;
   #turn = 0;
   #endsAt = Infinity;
+  /** What the clock said at the last look, and at which step it began to say so. */
+  #lookedAt = -1;
+  #saidSince = 0;
 
   /**
    * Call it once for each step; when it says true, wait for `nextTurn()`.
@@ -72,7 +75,11 @@ export class Pace {
       return false;
     }
     this.#nextLook = this.#steps + STEPS;
-    return now > this.#endsAt || now - openedAt > TURN || this.#steps > MOST_STEPS;
+    if (now !== this.#lookedAt) {
+      this.#lookedAt = now;
+      this.#saidSince = this.#steps;
+    }
+    return now > this.#endsAt || now - openedAt > TURN || this.#steps - this.#saidSince > MOST_STEPS;
   }
 
   async nextTurn(): Promise<void> {
@@ -85,7 +92,7 @@ export class Pace {
   }
 
   #begin(endsAt: number): void {
-    this.#steps = this.#nextLook = 0;
+    this.#steps = this.#nextLook = this.#saidSince = 0;
     this.#turn = turn;
     this.#endsAt = endsAt;
   }

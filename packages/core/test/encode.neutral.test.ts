@@ -54,7 +54,7 @@ describe("encodeEvent", () => {
   }
 
   test("writes only what the grammar of the Standard allows §stream-any-char §stream-name-char §line-field", () => {
-    const grammar = /^(?:(?:[^\n\r:]+(?:: ?[^\n\r]*)?|:[^\n\r]*)\n)*\n$/;
+    const grammar = /^(?:(?:(?:[^\n\r:]+(?:: ?[^\n\r]*)?|:[^\n\r]*)\n)*\n)+$/;
     // A comment or a retry alone belongs to the event that comes next.
     for (const [, event] of texts) expect(encodeEvent(event) + encodeEvent({ data: "next" })).toMatch(grammar);
   });

@@ -211,7 +211,7 @@ describe("an unknown field", () => {
     "last-event-id": [{ data: "d", "last-event-id": "1" }, "did you mean id?"],
     reconnectionTime: [{ data: "d", reconnectionTime: 1 }, "did you mean retry?"],
     key: [{ data: "d", key: "k" }, "only what is published to a channel has a key"],
-    other: [{ data: "d", other: undefined }, "the fields are event, data, id, retry, comment"],
+    other: [{ data: "d", other: null }, "the fields are event, data, id, retry, comment"],
     text: [{ data: "d", text: "t" }, "the fields are event, data, id, retry, comment"],
   };
   for (const [field, [event, hint]] of Object.entries(meant)) {
