@@ -38,18 +38,25 @@ function breakOffSocket(res: ServerResponse, socket: Socket, onFlushed: () => vo
   } else {
     socket.write("", () => {
       onFlushed();
-      resetSocket(socket);
+      // What the kernel has yet to send is lost with a reset.
+      const timer = setTimeout(() => resetSocket(socket), LINGER).unref();
+      socket.once("close", () => clearTimeout(timer));
     });
   }
 }
 
 /**
- * Closing at once would reset the connection where the client has sent something that was not read, and what is on its way
- * to it would be lost: it closes by itself when it has seen the end.
+ * Closing at once would reset the connection where the client still sends something, and what is on its way to it would be
+ * lost: it closes by itself when it has seen the end.
  */
 function lingerThenClose(socket: Socket): void {
-  const timer = setTimeout(() => socket.destroy(), LINGER).unref();
-  socket.once("close", () => clearTimeout(timer));
+  let read = socket.bytesRead;
+  let left = MOST_LINGERS;
+  const timer = setInterval(() => {
+    if (socket.bytesRead === read || --left === 0) socket.destroy();
+    read = socket.bytesRead;
+  }, LINGER).unref();
+  socket.once("close", () => clearInterval(timer));
 }
 
 /** Cuts one stream of an HTTP/2 session off. Its own `close()` ends it first, as if it were complete, where nothing is pending. */
@@ -68,5 +75,6 @@ function resetSocket(socket: Socket): void {
 /** In ms: what a compressor needs for what it holds. */
 const COMPRESSING = 100;
 
-/** In ms. */
+/** In ms, and how many times at the most, where the client goes on sending. */
 const LINGER = 1000;
+const MOST_LINGERS = 30;

@@ -6,6 +6,9 @@ import { Pace } from "./turns.ts";
 /** The most that one step of `read()` takes at once, in bytes. */
 const READ_BYTES = 65_536;
 
+/** Of all loops, since one may begin again and again. */
+const pace = new Pace();
+
 // Not a generator: its return() would wait for the next event.
 export class ChannelIterator implements AsyncIterableIterator<ChannelItem, undefined, undefined> {
   readonly #open: () => Reading;
@@ -18,7 +21,6 @@ export class ChannelIterator implements AsyncIterableIterator<ChannelItem, undef
   #segments: readonly Segment[] = [];
   #at = 0;
   #turn: Promise<unknown> = Promise.resolve();
-  readonly #pace = new Pace();
 
   constructor(open: () => Reading, signal: AbortSignal | undefined) {
     this.#signal = signal;
@@ -43,7 +45,7 @@ export class ChannelIterator implements AsyncIterableIterator<ChannelItem, undef
 
   async #next(): Promise<IteratorResult<ChannelItem, undefined>> {
     try {
-      if (this.#pace.isOver()) await this.#pace.nextTurn();
+      if (pace.isOver()) await pace.nextTurn();
       this.#signal?.throwIfAborted();
       if (this.#at === this.#segments.length) await this.#refill();
     } catch (error) {

@@ -146,7 +146,7 @@ export class LogChannel extends Readable implements Channel {
   }
 
   publish(events: PublishedEvent | readonly PublishedEvent[], options: PublishOptions = NO_OPTIONS): Promise<EventId> {
-    return startGuarded(this.#context.onFailure, async () => {
+    return startGuarded(this.#context.onFailure, () => {
       // All are checked before one is stored.
       const checked = toNewEvents(events, this.#context);
       if (options !== NO_OPTIONS) checkOptions("Cannot publish", options, publishRules);

@@ -12,7 +12,7 @@ import type { Batch } from "./segment.ts";
 import { serializeData } from "./serialize.ts";
 import { Tick } from "./tick.ts";
 import type { Ticking } from "./tick.ts";
-import { connectionOver, overflow, rejected } from "./writer.ts";
+import { connectionOver, overflow } from "./writer.ts";
 import type { CloseReason, SinkEnd, SinkWriter, WriterOwner } from "./writer.ts";
 
 /** What one request brought, as an adapter hands it over. */
@@ -191,7 +191,7 @@ export class LiveConnection<Native> implements Connection<Native>, Member, Write
   }
 
   #sendEvent(event: ServerSentEvent): Promise<void> {
-    if (!this.#isAdmitted && this.reason === undefined) return rejected(notAdmitted());
+    if (!this.#isAdmitted && this.reason === undefined) return this.#writer.refuse(notAdmitted());
     try {
       if (this.#sourceIsDone) this.#reportLateSend();
       void this.greet();
@@ -203,7 +203,7 @@ export class LiveConnection<Native> implements Connection<Native>, Member, Write
       return sent;
     } catch (error) {
       this.report(error);
-      return rejected(error);
+      return this.#writer.refuse(error);
     }
   }
 

@@ -4,7 +4,7 @@ import type { HubObserver, HubStats, Refusal } from "./observe.ts";
 import type { Batch } from "./segment.ts";
 import { Tick } from "./tick.ts";
 import { sleep } from "./timer.ts";
-import { Pace, TaskQueue } from "./turns.ts";
+import { eachInTurn, TaskQueue } from "./turns.ts";
 import type { CloseReason } from "./writer.ts";
 
 /** A connection, as the crowd sees it. */
@@ -192,14 +192,6 @@ export class Crowd {
       replayedEvents: this.#replayedEvents,
       gaps: this.#gaps,
     };
-  }
-}
-
-async function eachInTurn(members: readonly Member[], run: (member: Member) => void): Promise<void> {
-  const pace = new Pace();
-  for (const member of members) {
-    run(member);
-    if (pace.isOver()) await pace.nextTurn();
   }
 }
 

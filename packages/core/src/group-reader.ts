@@ -158,9 +158,9 @@ export class GroupReader implements Reading {
 
   #renamed({ index, batch, segments, at }: Pending, maxBytes: number): RenamedEvents {
     const before = this.position;
-    const shared = sharedOf(batch);
     const key = `${at} ${maxBytes} ${before}`;
-    const known = shared.get(key);
+    const shared = sharedByBatch.get(batch);
+    const known = shared?.key === key ? shared.renamed.deref() : undefined;
     if (known !== undefined) return known;
     const end = segments.findIndex(({ type }, i) => i > at && type !== "event");
     const events = segments.slice(at, end === -1 ? undefined : end) as EventSegment[];
@@ -169,11 +169,7 @@ export class GroupReader implements Reading {
       return this.position;
     };
     const renamed = underCursors(events, cursorOf, maxBytes);
-    for (const oldest of shared.keys()) {
-      if (shared.size < MAX_SHARED) break;
-      shared.delete(oldest);
-    }
-    shared.set(key, renamed);
+    sharedByBatch.set(batch, { key, renamed: new WeakRef(renamed) });
     return renamed;
   }
 
@@ -224,14 +220,8 @@ class GroupBatch implements Batch {
   }
 }
 
-/** What a group has made of a batch, by the cursor before it: for all readers of the same channels who are there. */
-const sharedByBatch = new WeakMap<Batch, Map<string, RenamedEvents>>();
-
-/** How much is kept of each batch, at the most: who reads makes up cursors as they like. */
-const MAX_SHARED = 4;
-
-function sharedOf(batch: Batch): Map<string, RenamedEvents> {
-  const shared = sharedByBatch.get(batch) ?? new Map<string, RenamedEvents>();
-  sharedByBatch.set(batch, shared);
-  return shared;
-}
+/**
+ * What a group has made of a batch last, and for which cursor: all readers of the same channels who are there share it, as long
+ * as somebody has it.
+ */
+const sharedByBatch = new WeakMap<Batch, { readonly key: string; readonly renamed: WeakRef<RenamedEvents> }>();

@@ -1,3 +1,5 @@
+import { Pace } from "./turns.ts";
+
 /** Calls a user's callback that has nothing to answer: neither what it throws nor a promise that it rejects gets out. */
 export function callGuarded(callback: () => unknown): void {
   const onThrown = (thrown: unknown): void => {
@@ -31,10 +33,22 @@ export function ignoreRejection(refused: unknown, depth = 3): void {
  * Starts what a user may not be waiting for: a failure is told to `onError`, and never reported as an unhandled rejection,
  * which would end the process.
  *
- * @param start an async function: it does not throw
+ * @param start may throw
  */
 export function startGuarded<Result>(onError: (error: unknown) => void, start: () => Promise<Result>): Promise<Result> {
-  const started = start();
+  const started = inTurn(start);
   started.then(undefined, onError);
   return started;
+}
+
+/** Of everybody who tries again and again what fails. */
+const pace = new Pace();
+
+async function inTurn<Result>(start: () => Promise<Result>): Promise<Result> {
+  try {
+    return await start();
+  } catch (error) {
+    if (pace.isOver()) await pace.nextTurn();
+    throw error;
+  }
 }

@@ -19,7 +19,7 @@ import type { ReaderContext, View } from "./reader.ts";
 import { Replays } from "./replays.ts";
 import { defaultSerialize } from "./serialize.ts";
 import { startTimer } from "./timer.ts";
-import { Pace } from "./turns.ts";
+import { eachInTurn, Pace } from "./turns.ts";
 
 /** Options of {@link createHub}. */
 export interface HubOptions {
@@ -241,7 +241,9 @@ class StoreHub implements Hub {
       },
       tails: async (channels) => {
         this.#assertOpen();
-        return store.tails(channels);
+        const tails = await store.tails(channels);
+        if (this.#pace.isOver()) await this.#pace.nextTurn();
+        return tails;
       },
       open: (channel, start, view) => this.#open(channel, start, view),
       crowd: this.crowd,
@@ -279,8 +281,8 @@ class StoreHub implements Hub {
     // Who comes now is told to come back, as whoever was there.
     this.#stopPolling?.();
     await this.crowd.dismiss();
-    for (const reader of this.#readers) reader.stop();
-    this.#live.stop();
+    await eachInTurn([...this.#readers], (reader) => reader.stop());
+    await this.#live.stop();
     if (this.#ownsStore) await this.#store.close();
   }
 
@@ -320,12 +322,16 @@ class StoreHub implements Hub {
     this.#polls++;
     try {
       const tails = channels.length === 0 ? [] : await this.#store.tails(channels);
-      channels.forEach((channel, i) => {
+      const late = channels.filter((channel, i) => {
         const feed = this.#live.feedOf(channel);
         // That a channel was closed moves no tail: now and then those that are open are looked at anyway.
         const isOverdue = feed?.ended === false && this.#polls % CLOSE_POLLS === 0;
-        if (feed !== undefined && (feed.position !== tails[i] || isOverdue)) feed.wake();
+        return feed !== undefined && (feed.position !== tails[i] || isOverdue);
       });
+      for (const [i, channel] of late.entries()) {
+        this.#live.feedOf(channel)?.wake();
+        if (i % WAKES === WAKES - 1) await this.#pace.nextTurn();
+      }
     } catch (error) {
       this.#onError(error);
     }
@@ -342,6 +348,9 @@ const RATE_REPORTS = 1000;
 
 /** Of so many polls, one also looks for channels whose end no doorbell has announced. */
 const CLOSE_POLLS = 6;
+
+/** How many channels look into the store in one turn. */
+const WAKES = 64;
 
 function guarded(onError: (error: unknown) => void): (error: unknown) => void {
   return (error) => {

@@ -2,7 +2,7 @@ import { SluiceError, show } from "./errors.ts";
 import { Feed } from "./feed.ts";
 import type { FeedContext } from "./feed.ts";
 import { nextTurn, startTimer } from "./timer.ts";
-import { isTurnOver } from "./turns.ts";
+import { eachInTurn, isTurnOver } from "./turns.ts";
 
 /** A channel that somebody reads, or has read lately. */
 interface Live {
@@ -63,11 +63,12 @@ export class LiveChannels {
     this.#stopTimer ??= startTimer(this.#linger, this.#letGo);
   }
 
-  stop(): void {
+  async stop(): Promise<void> {
     this.#stopTimer?.();
-    for (const { feed } of this.#live.values()) feed.stop();
-    this.#live.clear();
     this.#lingering.clear();
+    const feeds = [...this.#live.values()].map(({ feed }) => feed);
+    this.#live.clear();
+    await eachInTurn(feeds, (feed) => feed.stop());
   }
 
   #start(channel: string): Live {

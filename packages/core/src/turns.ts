@@ -98,6 +98,15 @@ export class Pace {
   }
 }
 
+/** Runs something for each of many. */
+export async function eachInTurn<Item>(items: readonly Item[], run: (item: Item) => void): Promise<void> {
+  const pace = new Pace();
+  for (const item of items) {
+    run(item);
+    if (pace.isOver()) await pace.nextTurn();
+  }
+}
+
 /** How many tasks are run together. What they have put off, as Node does with writes, is done before the next few. */
 const TASKS = 4;
 

@@ -274,7 +274,7 @@ export class SinkWriter implements Writer, Ticking {
 
   write(bytes: Uint8Array<ArrayBuffer>): Promise<void> {
     const refusal = this.push(bytes);
-    return refusal === undefined ? this.#inTurn(1 + bytes.length / STEP) : rejected(refusal);
+    return refusal === undefined ? this.#inTurn(1 + bytes.length / STEP) : this.refuse(refusal);
   }
 
   /**
@@ -409,16 +409,28 @@ export class SinkWriter implements Writer, Ticking {
     } catch {} // it is over, and there is nobody left to tell
   }
 
+  /** Rejects, and not before the next turn where the caller has kept everybody else waiting: it may try on and on. */
+  refuse(error: unknown): Promise<never> {
+    if (this.#nextTurn === undefined && !this.#pace.isOver()) return rejected(error);
+    const refused = this.#atNextTurn().then(() => rejected(error));
+    refused.catch(ignore);
+    return refused;
+  }
+
+  #atNextTurn(): Promise<void> {
+    this.#nextTurn ??= this.#pace.nextTurn().then(() => {
+      this.#nextTurn = undefined;
+    });
+    return this.#nextTurn;
+  }
+
   /**
    * Resolves when there is room, and not before the next turn where the caller has kept everybody else waiting: a sink may
    * always have room, or have it again within the same turn.
    */
   #inTurn(cost: number): Promise<void> {
     if (this.#nextTurn === undefined && !this.#pace.isOver(cost)) return this.#whenRoom();
-    this.#nextTurn ??= this.#pace.nextTurn().then(() => {
-      this.#nextTurn = undefined;
-    });
-    const room = this.#nextTurn.then(() => this.#whenRoom());
+    const room = this.#atNextTurn().then(() => this.#whenRoom());
     room.catch(ignore);
     return room;
   }
