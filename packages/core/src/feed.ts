@@ -2,8 +2,8 @@ import { lastFor } from "./bisect.ts";
 import { parseEventId } from "./cursor.ts";
 import type { EventStore, Position, Slice } from "./event-store.ts";
 import { Run } from "./run.ts";
-import { liveSegment, SegmentBatch, segmentsOf } from "./segment.ts";
-import type { Batch, Segment } from "./segment.ts";
+import { beginningOf, liveSegment, SegmentBatch, segmentsOf } from "./segment.ts";
+import type { Batch, Beginning, Segment } from "./segment.ts";
 import { MOST_GAPS } from "./replays.ts";
 import { backoff, nextTurn, sleep } from "./timer.ts";
 import { isTurnOver, Pace } from "./turns.ts";
@@ -120,6 +120,13 @@ export class Feed {
     const isCut = batch.last?.type !== "end" && from + batch.count < this.nextPlace;
     this.#share({ from, to: this.nextPlace, isCut, maxBytes, batch });
     return batch;
+  }
+
+  /** How a reader at a place begins; undefined where what is there has been let go. */
+  beginningAt(place: number): Beginning | undefined {
+    if (place < this.#run.first) return undefined;
+    const isGap = this.#run.typeOf(place) === "gap";
+    return beginningOf(this.positionAt(place), isGap ? this.#run.segmentsFrom(place) : []);
   }
 
   /** That a reader has come to the end of the run; the same for all who have. */

@@ -1,8 +1,8 @@
 import { formatCompositeCursor } from "./composite-cursor.ts";
 import type { Position } from "./event-store.ts";
-import type { Reading } from "./reader.ts";
+import type { Reader, Reading } from "./reader.ts";
 import { endSegment, gapSegment, liveSegment, underCursors } from "./segment.ts";
-import type { Batch, EventSegment, RenamedEvents, Segment } from "./segment.ts";
+import type { Batch, Beginning, EventSegment, RenamedEvents, Segment } from "./segment.ts";
 
 /** What a member has given, and how far the group has come with it. */
 interface Pending {
@@ -23,14 +23,14 @@ export class GroupReader implements Reading {
   onReady: () => void = () => {};
 
   readonly #keys: readonly string[];
-  readonly #members: readonly Reading[];
+  readonly #members: readonly Reader[];
   /** Behind what was passed on of each. */
   readonly #positions: Position[];
-  /** What each had to say first, until all have; the client is told how the resume went, and that is the resume of all. */
-  #first: (Batch | undefined)[] | undefined;
+  /** How each begins, until that is known of all: the client is told how the resume went, and that is the resume of all. */
+  #beginnings: (Beginning | undefined)[] | undefined;
   /** The next batch is the first, and some member has a gap. */
   #beginsWithGap = false;
-  readonly #pending: Pending[] = [];
+  #pending: Pending | undefined = undefined;
   /** Who has told all that was stored: live, or at the end. */
   readonly #caughtUp = new Set<number>();
   readonly #ended = new Set<number>();
@@ -40,11 +40,11 @@ export class GroupReader implements Reading {
    * @param keys of the members, as they appear in cursors
    * @param positions where each has been told to begin, as far as that is known
    */
-  constructor(keys: readonly string[], members: readonly Reading[], positions: readonly (Position | undefined)[]) {
+  constructor(keys: readonly string[], members: readonly Reader[], positions: readonly (Position | undefined)[]) {
     this.#keys = keys;
     this.#members = members;
     this.#positions = positions.map((position) => position ?? "origin");
-    this.#first = members.map(() => undefined);
+    this.#beginnings = members.map(() => undefined);
     for (const member of members) member.onReady = () => this.onReady();
   }
 
@@ -53,7 +53,7 @@ export class GroupReader implements Reading {
   }
 
   get lag(): number {
-    const taken = this.#pending.reduce((lag, { segments, at }) => lag + segments.length - at, 0);
+    const taken = this.#pending === undefined ? 0 : this.#pending.segments.length - this.#pending.at;
     return this.#members.reduce((lag, member) => lag + member.lag, taken);
   }
 
@@ -66,19 +66,20 @@ export class GroupReader implements Reading {
   }
 
   get outcome(): Reading["outcome"] {
-    const firsts = this.#first ?? [];
-    if (!this.#members.every(({ outcome }, i) => firsts[i] !== undefined || outcome !== undefined)) return undefined;
-    return firsts.some((batch) => batch?.hasGap) ? "gap" : "resumed";
+    const known = this.#beginnings;
+    if (known === undefined) return this.#beginsWithGap ? "gap" : "resumed";
+    if (!this.#members.every(({ outcome }, i) => known[i] !== undefined || outcome !== undefined)) return undefined;
+    return known.some((beginning) => beginning?.gap !== undefined) ? "gap" : "resumed";
   }
 
   take(maxBytes: number): Batch | undefined {
-    if (this.isOver || (this.#first !== undefined && !this.#begin(this.#first, maxBytes))) return undefined;
+    if (this.isOver || (this.#beginnings !== undefined && !this.#begin(this.#beginnings, maxBytes))) return undefined;
     for (;;) {
-      const pending = this.#pending[0] ?? this.#takeNext(maxBytes);
+      const pending = (this.#pending ??= this.#takeNext(maxBytes));
       if (pending === undefined) return undefined;
       const batch = this.#passOn(pending, maxBytes);
       if (pending.at === pending.segments.length) {
-        this.#pending.shift();
+        this.#pending = undefined;
         this.#moveOn(pending.index);
       }
       if (batch !== undefined) return batch;
@@ -90,20 +91,18 @@ export class GroupReader implements Reading {
     for (const member of this.#members) member.stop();
   }
 
-  /** @returns whether all members have said how they begin */
-  #begin(first: (Batch | undefined)[], maxBytes: number): boolean {
+  /** @returns whether it is known how all members begin */
+  #begin(beginnings: (Beginning | undefined)[], maxBytes: number): boolean {
     this.#members.forEach((member, i) => {
-      first[i] ??= member.take(this.#shareOf(maxBytes));
+      beginnings[i] ??= member.beginning(this.#shareOf(maxBytes));
     });
-    if (first.some((batch) => batch === undefined)) return false;
-    this.#first = undefined;
-    (first as Batch[]).forEach((batch, index) => {
-      const pending = this.#add(index, batch);
+    if (beginnings.some((beginning) => beginning === undefined)) return false;
+    this.#beginnings = undefined;
+    (beginnings as Beginning[]).forEach(({ from, gap }, i) => {
       // The cursor of the first event has the place where each of the others begins. Where that is behind a gap, it has the
       // place before it: who comes back between the two has yet to be told.
-      const [begins] = pending.segments;
-      if (begins?.type !== "gap" || begins.item.reason === "skipped") this.#positions[index] = batch.from;
-      this.#beginsWithGap ||= batch.hasGap;
+      if (gap === undefined || gap === "skipped") this.#positions[i] = from;
+      this.#beginsWithGap ||= gap !== undefined;
     });
     return true;
   }
@@ -117,16 +116,10 @@ export class GroupReader implements Reading {
     for (let tried = 0; tried < this.#members.length; tried++) {
       const i = this.#turn++ % this.#members.length;
       const batch = this.#ended.has(i) ? undefined : this.#members[i]?.take(this.#shareOf(maxBytes));
-      if (batch !== undefined) return this.#add(i, batch);
+      if (batch !== undefined) return { index: i, batch, segments: batch.segments, at: 0 };
       this.#moveOn(i);
     }
     return undefined;
-  }
-
-  #add(index: number, batch: Batch): Pending {
-    const pending = { index, batch, segments: batch.segments, at: 0 };
-    this.#pending.push(pending);
-    return pending;
   }
 
   /** What a filter has hidden moves the cursor, too. */

@@ -4,8 +4,8 @@ import type { Feed, Follower } from "./feed.ts";
 import type { Lens } from "./lens.ts";
 import { MOST_GAPS } from "./replays.ts";
 import type { Replay, Replays } from "./replays.ts";
-import { gapSegment, SegmentBatch } from "./segment.ts";
-import type { Batch, Segment } from "./segment.ts";
+import { beginningOf, gapSegment, SegmentBatch } from "./segment.ts";
+import type { Batch, Beginning, Segment } from "./segment.ts";
 import { backoff, sleep, startTimer } from "./timer.ts";
 
 /** One cursor, or several together, that are moved on by taking what follows. */
@@ -126,6 +126,28 @@ export class Reader implements Reading, Follower {
       // It has read all there is; or it has fallen behind the run, and has no place any more.
       if (this.#place !== undefined) return undefined;
     }
+    return undefined;
+  }
+
+  /**
+   * How it begins, before anything has been taken; undefined while that is not known. `onReady` is called when it is.
+   *
+   * @param maxBytes as will be taken
+   * @throws as `take` does
+   */
+  beginning(maxBytes: number): Beginning | undefined {
+    if (this.#failure !== undefined) throw this.#failure.error;
+    if (this.#replayed !== undefined) return beginningOf(this.#replayed.batch.from, this.#replayed.batch.segments);
+    if (this.isOver || this.#replaying !== undefined) return undefined;
+    this.#place ??= this.#findPlace();
+    const beginning = this.#place === undefined ? undefined : this.#feed.beginningAt(this.#place);
+    if (beginning !== undefined) {
+      // It begins there, whatever is let go or comes before something is taken; but a gap has yet to be told.
+      if (beginning.gap === undefined) this.#cursor = beginning.from;
+      return beginning;
+    }
+    this.#place = undefined;
+    void this.#replay(maxBytes);
     return undefined;
   }
 

@@ -252,6 +252,16 @@ function withId(segment: EventSegment, id: string): Segment {
 const utf8 = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
+/** The position that a reading begins behind, and the gap that it begins with. */
+export interface Beginning {
+  readonly from: Position;
+  readonly gap: GapReason | "skipped" | undefined;
+}
+
+export function beginningOf(from: Position, [first]: readonly Segment[]): Beginning {
+  return { from, gap: first?.type === "gap" ? first.item.reason : undefined };
+}
+
 /** Segments that are sent together: what all connections at the same place share. */
 export interface Batch {
   readonly segments: readonly Segment[];
