@@ -1,6 +1,5 @@
 import type { ServerResponse } from "node:http";
 import { Server } from "node:net";
-import type { Socket } from "node:net";
 import type { Http2ServerResponse } from "node:http2";
 import { SluiceError } from "@sluice/core";
 import type { CloseReason, RespondingWriter, Sink, SinkEnd } from "@sluice/core";
@@ -117,31 +116,18 @@ export class ResponseSink implements Sink {
   #write(bytes: Uint8Array<ArrayBuffer>): boolean {
     const res = this.#res;
     if ("stream" in res) return res.write(asBuffer(bytes));
-    // An empty chunk would be the last one.
-    const socket = bytes.length > 0 ? chunkedSocketOf(res) : undefined;
+    // An empty chunk would be the last one; what is large costs more to copy than the pieces do.
+    const socket = bytes.length > 0 && bytes.length < LARGE ? chunkedSocketOf(res) : undefined;
     if (socket === undefined) return res.write(asBuffer(bytes));
-    const hasRoom = bytes.length < LARGE ? socket.write(asChunk(bytes)) : writeLarge(socket, bytes);
+    const hasRoom = socket.write(asChunk(bytes));
     // Node says so of writes to the response alone.
     if (!hasRoom) socket.once("drain", () => res.emit("drain"));
     return hasRoom;
   }
 }
 
-/** In bytes: what is larger costs more to copy than its pieces do. */
+/** In bytes. */
 const LARGE = 16 * 1024;
-
-/**
- * As Node would, but at once: what it puts off to the end of the tick would be done for thousands of responses together, and
- * nobody who shares the time among them would see how long it takes.
- */
-function writeLarge(socket: Socket, bytes: Uint8Array<ArrayBuffer>): boolean {
-  socket.cork();
-  socket.write(`${bytes.length.toString(16)}\r\n`, "latin1");
-  socket.write(asBuffer(bytes));
-  const hasRoom = socket.write("\r\n", "latin1");
-  socket.uncork();
-  return hasRoom && !socket.writableNeedDrain;
-}
 
 function isClosing({ socket }: ServerResponse): boolean {
   const server: unknown = socket !== null && "server" in socket ? socket.server : undefined;

@@ -504,7 +504,7 @@ function defer(): Deferred {
 }
 
 /** A rejection that is not reported when nobody waits for it. */
-export function rejected(error: unknown): Promise<never> {
+function rejected(error: unknown): Promise<never> {
   const promise = Promise.reject(error);
   promise.catch(ignore);
   return promise;

@@ -646,7 +646,7 @@ test("readers that have left cost the store nothing more", async () => {
   const readers = Array.from({ length: 50 }, (_, n) => channel.read(`e.a1aaa${String.fromCharCode(97 + (n % 26))}`));
   const waiting = readers.map((reader) => reader.next());
   await expect.poll(() => reads).toBe(2);
-  await Promise.all(readers.map((reader) => reader.return?.()));
+  await Promise.all(readers.map(async (reader) => reader.return?.()));
   expect((await Promise.all(waiting)).every(({ done }) => done)).toBe(true);
   answer?.();
   await new Promise((resolve) => setTimeout(resolve, 5));

@@ -50,9 +50,9 @@ test("a run gives back what was put in, from every place, until it lets it go", 
     if (number % 101 !== 0 && number !== 1999) continue;
 
     const cost = (segments: readonly Segment[]): number =>
-      segments.reduce((sum, segment) => {
-        const { bytes, key = "" } = segment;
-        const untold = segment.type === "event" && !isToldByBytes(segment.item) ? segment.item.data.length : 0;
+      segments.reduce((sum, each) => {
+        const { bytes, key = "" } = each;
+        const untold = each.type === "event" && !isToldByBytes(each.item) ? each.item.data.length : 0;
         return sum + bytes.length + 400 + 2 * (key.length + untold);
       }, 0);
     const kept = all.slice(run.first);
