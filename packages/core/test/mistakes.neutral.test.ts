@@ -41,19 +41,19 @@ function quietHub(told: unknown[] = []): Hub {
 }
 
 /** The four ways of data to the wire, each with the error that it ended in. */
-const ways: Record<string, (data: unknown) => Promise<SluiceError | undefined>> = {
-  yield: async (data) => (await ask(() => [{ data }])).errors[0],
-  send: async (data) => {
+const ways: Record<string, (make: () => unknown) => Promise<SluiceError | undefined>> = {
+  yield: async (make) => (await ask(() => [{ data: make() }])).errors[0],
+  send: async (make) => {
     let error: unknown;
     await ask(async ({ send }) => {
-      await send({ data } as never).catch((reason: unknown) => (error = reason));
+      await send({ data: make() } as never).catch((reason: unknown) => (error = reason));
     });
     return error as SluiceError | undefined;
   },
-  publish: async (data) => {
+  publish: async (make) => {
     const hub = quietHub();
     try {
-      await hub.channel("c").publish({ data });
+      await hub.channel("c").publish({ data: make() });
       return undefined;
     } catch (error) {
       return error as SluiceError;
@@ -61,14 +61,14 @@ const ways: Record<string, (data: unknown) => Promise<SluiceError | undefined>> 
       await hub.close();
     }
   },
-  map: async (data) => {
+  map: async (make) => {
     const hub = quietHub();
     const errors: unknown[] = [];
     const channel = hub.channel("c");
     await channel.publish({ data: "x" });
     const handler = eventStream(channel, {
       start: "start",
-      map: () => ({ data }),
+      map: () => ({ data: make() }),
       onError: (error) => errors.push(error),
     });
     const response = await handler(new Request("http://localhost/"));
@@ -143,7 +143,7 @@ describe("data of which JSON would lose what matters", () => {
   for (const [kind, [make, message]] of Object.entries(lost)) {
     test(`${kind} is refused by yield, send, publish and map, with what to do`, async () => {
       for (const [way, run] of Object.entries(ways)) {
-        const error = await run(make());
+        const error = await run(make);
         expect(error, way).toMatchObject({ code: "invalid-field", field: "data" });
         expect(error?.message, way).toMatch(message);
         expect(error?.message, way).toMatch(/^Cannot encode event: [^\n]+[^.]$/);
@@ -455,12 +455,12 @@ describe("the size of an event", () => {
 
   test("is counted before it is encoded: millions of line ends are refused on every way", async () => {
     for (const [way, run] of Object.entries(ways)) {
-      const error = await run(lines(8_000_000));
+      const error = await run(() => lines(8_000_000));
       expect(error, way).toMatchObject({ code: "too-large", option: "maxEventBytes" });
       expect(error?.message, way).toContain("over maxEventBytes (1048576 bytes)");
       // A text that is under the limit, and an event that is not.
-      expect(await run(lines(200_000)), way).toMatchObject({ code: "too-large", option: "maxEventBytes" });
-      expect(await run(lines(100_000)), way).toBe(undefined);
+      expect(await run(() => lines(200_000)), way).toMatchObject({ code: "too-large", option: "maxEventBytes" });
+      expect(await run(() => lines(100_000)), way).toBe(undefined);
     }
   });
 
