@@ -162,7 +162,7 @@ describe("a group of many channels", () => {
     return hub.channels(names).position();
   };
 
-  test("writes no more at a time than one channel does, the same bytes to all at the same cursor", async () => {
+  test("writes no more at a time than one channel does, and the same to all at the same cursor", async () => {
     const hub = setUp();
     const cursor = await cursorOf(hub);
     for (const name of names)
@@ -183,7 +183,6 @@ describe("a group of many channels", () => {
     expect(Math.max(...first.writes.map(({ length }) => length))).toBeLessThanOrEqual(10_000);
     expect(first.writes.some(({ length }) => length > 3_000)).toBe(true);
     for (const { writes } of others) expect(writes.slice(2)).toEqual(first.writes.slice(2));
-    for (const { writes } of others) expect(writes.some((bytes, i) => i > 1 && bytes === first.writes[i])).toBe(true);
     for (const { writer } of sinks) writer.gone();
   });
 

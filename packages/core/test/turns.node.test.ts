@@ -151,13 +151,20 @@ describe("a crowd that comes back", () => {
       sink.writer.gone();
       return sink.writes[1];
     };
-    const one = await written(first);
-    const reads = read.mock.calls.length;
-    expect(await written(first)).toBe(one);
-    expect(read.mock.calls.length).toBe(reads);
-    const madeUp = await written("e1.a5aaaa");
-    expect(await written("e1.a6aaaa")).toBe(madeUp);
-    expect(await written("no cursor at all")).not.toBe(madeUp); // another reason
+    // What nobody holds any more may be collected in between, which is rare.
+    const isShared = async (cursor: string, other: string): Promise<boolean> => {
+      for (let attempt = 0; attempt < 5; attempt++) {
+        const reads = read.mock.calls.length;
+        const one = await written(cursor);
+        const readsOfOne = read.mock.calls.length - reads;
+        const isSame = (await written(other)) === one;
+        if (isSame && read.mock.calls.length - reads <= 2 * Math.max(readsOfOne, 1)) return true;
+      }
+      return false;
+    };
+    expect(await isShared(first, first)).toBe(true);
+    expect(await isShared("e1.a5aaaa", "e1.a6aaaa")).toBe(true);
+    expect(await written("no cursor at all")).not.toBe(await written("e1.a5aaaa")); // another reason
   });
 });
 
