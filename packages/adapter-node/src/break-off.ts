@@ -9,11 +9,11 @@ import type { NodeResponse } from "./response-sink.ts";
  */
 export function breakOff(res: NodeResponse): void {
   // A compressing middleware was flushed behind the last write, and says nothing when it has passed that on.
-  if ("flush" in res) setTimeout(cutOff, COMPRESSING, res);
-  else cutOff(res);
+  if ("flush" in res) setTimeout(breakOffNow, COMPRESSING, res).unref();
+  else breakOffNow(res);
 }
 
-function cutOff(res: NodeResponse): void {
+function breakOffNow(res: NodeResponse): void {
   const onFlushed = (): boolean => res.emit("drain");
   if ("stream" in res) {
     const { stream } = res;

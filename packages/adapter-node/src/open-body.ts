@@ -1,6 +1,6 @@
 import { Readable } from "node:stream";
 import type { Exchange, Responder, RespondingWriter, SinkEnd, Writer } from "@sluice/core";
-import { cutOff, flush, isOver, outliveIdleLimit, ResponseSink, takenError } from "./response-sink.ts";
+import { flush, isOver, outliveIdleLimit, ResponseSink } from "./response-sink.ts";
 import type { NodeResponse } from "./response-sink.ts";
 import { isWaiting, turnOf } from "./turn.ts";
 import { UnreadBody } from "./unread-body.ts";
@@ -45,16 +45,9 @@ export async function openBody<Native>(
   if (isOver(res)) return undefined;
   const body = UnreadBody.of(res.req);
   if (isWaiting(res) && (!(await turnOf(res)) || isOver(res))) return undefined;
-  const taken = takenError(res);
-  if (taken !== undefined) {
-    responder.reject(exchange, taken);
-    if (!res.writableEnded) cutOff(res);
-    return undefined;
-  }
   const sink = new BodySink(res);
-  const writer = responder.respond(exchange, sink);
-  if (body !== undefined) body.writer = writer;
-  sink.watch(writer);
+  const writer = sink.respond(responder, exchange, body);
+  if (writer === undefined) return undefined;
   const opening = await sink.opened;
   if (opening?.body instanceof Readable) outliveIdleLimit(res);
   return opening && { ...opening, writer };
@@ -98,7 +91,7 @@ class BodySink extends ResponseSink {
     return super.buffered + this.#body.readableLength;
   }
 
-  override watch(writer: RespondingWriter): void {
+  protected override watch(writer: RespondingWriter): void {
     super.watch(writer);
     this.#writer = writer;
     void writer.closed.then(() => this.#open(undefined));

@@ -2,7 +2,7 @@ import { isFetchRequest } from "@sluice/core";
 import type { Responder } from "@sluice/core";
 import { exchangeOf } from "./exchange.ts";
 import type { NodeRequest } from "./exchange.ts";
-import { cutOff, isOver, ResponseSink, takenError } from "./response-sink.ts";
+import { isOver, ResponseSink } from "./response-sink.ts";
 import type { NodeResponse } from "./response-sink.ts";
 import { isWaiting, turnOf } from "./turn.ts";
 import { UnreadBody } from "./unread-body.ts";
@@ -34,19 +34,7 @@ export function respondWith<Native>(
   const exchange = exchangeOf(req, native);
   if (responder.passesOn(exchange)) return responder.otherwise(native);
   const body = UnreadBody.of(req);
-  const respond = (): void => {
-    const taken = takenError(res);
-    if (taken !== undefined) {
-      responder.reject(exchange, taken);
-      // What was only begun would never end.
-      if (!res.writableEnded) cutOff(res);
-      return;
-    }
-    const sink = new ResponseSink(res);
-    const writer = responder.respond(exchange, sink);
-    if (body !== undefined) body.writer = writer;
-    sink.watch(writer);
-  };
+  const respond = (): void => void new ResponseSink(res).respond(responder, exchange, body);
   if (!isWaiting(res)) respond();
   else void turnOf(res).then((hasTurn) => hasTurn && !isOver(res) && respond());
   return undefined;

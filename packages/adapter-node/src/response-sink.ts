@@ -2,10 +2,11 @@ import type { ServerResponse } from "node:http";
 import { Server } from "node:net";
 import type { Http2ServerResponse } from "node:http2";
 import { SluiceError } from "@sluice/core";
-import type { CloseReason, RespondingWriter, Sink, SinkEnd } from "@sluice/core";
+import type { CloseReason, Exchange, Responder, RespondingWriter, Sink, SinkEnd } from "@sluice/core";
 import { breakOff, reset } from "./break-off.ts";
 import { asBuffer, asChunk, chunkedSocketOf } from "./chunk.ts";
 import { isWaiting } from "./turn.ts";
+import type { UnreadBody } from "./unread-body.ts";
 
 export type NodeResponse = ServerResponse | Http2ServerResponse;
 
@@ -25,7 +26,7 @@ export class ResponseSink implements Sink {
   }
 
   /** Tells the writer what Node notices. */
-  watch(writer: RespondingWriter): void {
+  protected watch(writer: RespondingWriter): void {
     this.#writer = writer;
     const res = this.#res;
     const body = "stream" in res ? res.stream : res;
@@ -34,6 +35,30 @@ export class ResponseSink implements Sink {
     res.on("drain", () => writer.drained());
     res.on("close", () => this.#gone());
     res.on("error", () => this.#gone("write-failed"));
+  }
+
+  /**
+   * Runs the responder for a response that has its turn.
+   *
+   * @param body of the request, where nobody has read it yet
+   * @returns undefined where somebody else has begun the response: `onError` is told
+   */
+  respond<Native>(
+    responder: Responder<Native>,
+    exchange: Exchange<Native>,
+    body: UnreadBody | undefined,
+  ): RespondingWriter | undefined {
+    const taken = takenError(this.#res);
+    if (taken !== undefined) {
+      responder.reject(exchange, taken);
+      // What was only begun would never end.
+      if (!this.#res.writableEnded) cutOff(this.#res);
+      return undefined;
+    }
+    const writer = responder.respond(exchange, this);
+    if (body !== undefined) body.writer = writer;
+    this.watch(writer);
+    return writer;
   }
 
   get buffered(): number {
@@ -189,7 +214,7 @@ export function isOver(res: NodeResponse): boolean {
 }
 
 /** Why a response cannot be an event stream; undefined where nobody has begun it. */
-export function takenError(res: NodeResponse): SluiceError | undefined {
+function takenError(res: NodeResponse): SluiceError | undefined {
   if (!res.headersSent && !res.writableEnded) return undefined;
   const problem = res.writableEnded
     ? "the response was ended by somebody else; return from the source to end the stream, and refuse clients in authorize, without res.end()"

@@ -4,8 +4,7 @@ import type { EventStore, Position, Slice } from "./event-store.ts";
 import { Run } from "./run.ts";
 import { beginningOf, liveSegment, SegmentBatch, segmentsOf } from "./segment.ts";
 import type { Batch, Beginning, Segment } from "./segment.ts";
-import { MOST_GAPS } from "./replays.ts";
-import { backoff, nextTurn, sleep } from "./timer.ts";
+import { afterGaps, backoff, nextTurn, sleep } from "./timer.ts";
 import { isTurnOver, Pace } from "./turns.ts";
 
 /** What a feed needs of its hub. */
@@ -213,7 +212,7 @@ export class Feed {
         if (pace.isOver(1 + slice.events.length)) await pace.nextTurn();
         // The position behind a gap is the store's own word: a store that does not keep to it is not asked without end.
         gaps = slice.gap === undefined ? 0 : gaps + 1;
-        if (gaps > MOST_GAPS) await sleep(backoff(gaps - MOST_GAPS), signal);
+        await afterGaps(gaps, signal);
         if (slice.upToDate) await this.#untilRung();
       } catch (error) {
         if (signal.aborted) return;

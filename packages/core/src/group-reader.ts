@@ -1,8 +1,9 @@
 import { formatCompositeCursor } from "./composite-cursor.ts";
 import type { Position } from "./event-store.ts";
 import type { Reader, Reading } from "./reader.ts";
-import { endSegment, gapSegment, liveSegment, underCursors } from "./segment.ts";
+import { endSegment, gapSegment, liveSegment, SegmentBatch, underCursors } from "./segment.ts";
 import type { Batch, Beginning, EventSegment, RenamedEvents, Segment } from "./segment.ts";
+import { weakly } from "./weak.ts";
 
 /** What a member has given, and how far the group has come with it. */
 interface Pending {
@@ -135,25 +136,24 @@ export class GroupReader implements Reading {
     if (segment === undefined) return undefined;
     const hasGap = this.#beginsWithGap;
     if (segment.type === "event") {
-      const renamed = this.#renamed(pending, maxBytes);
+      const renamed = this.#renamed(pending, maxBytes, from);
       pending.at += renamed.segments.length;
       this.#positions[index] = renamed.position;
       this.#beginsWithGap = false;
-      return new GroupBatch(renamed, from, batch.isReplay, hasGap);
+      return new SegmentBatch(renamed.segments, from, batch.isReplay, { bytes: renamed.bytes, hasGap });
     }
     pending.at++;
     this.#positions[index] = segment.position;
     const own = this.#asOwn(index, segment);
     if (own === undefined) return undefined;
     this.#beginsWithGap = false;
-    return new GroupBatch({ segments: [own], bytes: own.bytes }, from, batch.isReplay, hasGap || own.type === "gap");
+    return new SegmentBatch([own], from, batch.isReplay, { hasGap: hasGap || own.type === "gap" });
   }
 
-  #renamed({ index, batch, segments, at }: Pending, maxBytes: number): RenamedEvents {
-    const before = this.position;
-    const key = `${at} ${maxBytes} ${before}`;
+  #renamed({ index, batch, segments, at }: Pending, maxBytes: number, from: Position): RenamedEvents {
+    const key = `${at} ${maxBytes} ${from}`;
     const shared = sharedByBatch.get(batch);
-    const known = shared?.key === key ? shared.renamed.deref() : undefined;
+    const known = shared?.key === key ? shared.renamed() : undefined;
     if (known !== undefined) return known;
     const end = segments.findIndex(({ type }, i) => i > at && type !== "event");
     const events = segments.slice(at, end === -1 ? undefined : end) as EventSegment[];
@@ -162,7 +162,7 @@ export class GroupReader implements Reading {
       return this.position;
     };
     const renamed = underCursors(events, cursorOf, maxBytes);
-    sharedByBatch.set(batch, { key, renamed: new WeakRef(renamed) });
+    sharedByBatch.set(batch, { key, renamed: weakly(renamed) });
     return renamed;
   }
 
@@ -178,43 +178,8 @@ export class GroupReader implements Reading {
   }
 }
 
-/** What a group passes on in one write. */
-class GroupBatch implements Batch {
-  readonly segments: readonly Segment[];
-  readonly bytes: Uint8Array<ArrayBuffer>;
-  readonly from: Position;
-  readonly isReplay: boolean;
-  /** It has one; or it is the first, and the resume has. */
-  readonly hasGap: boolean;
-
-  constructor(
-    { segments, bytes }: Pick<RenamedEvents, "segments" | "bytes">,
-    from: Position,
-    isReplay: boolean,
-    hasGap: boolean,
-  ) {
-    this.segments = segments;
-    this.bytes = bytes;
-    this.from = from;
-    this.isReplay = isReplay;
-    this.hasGap = hasGap;
-  }
-
-  get count(): number {
-    return this.segments.length;
-  }
-
-  get last(): Segment | undefined {
-    return this.segments.at(-1);
-  }
-
-  get events(): number {
-    return this.segments.filter(({ type }) => type === "event").length;
-  }
-}
-
 /**
  * What a group has made of a batch last, and for which cursor: all readers of the same channels who are there share it, as long
  * as somebody has it.
  */
-const sharedByBatch = new WeakMap<Batch, { readonly key: string; readonly renamed: WeakRef<RenamedEvents> }>();
+const sharedByBatch = new WeakMap<Batch, { readonly key: string; readonly renamed: () => RenamedEvents | undefined }>();

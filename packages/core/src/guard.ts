@@ -41,14 +41,13 @@ export function startGuarded<Result>(onError: (error: unknown) => void, start: (
   return started;
 }
 
-/** Of everybody who tries again and again what fails. */
+/** Of everybody who asks on and on: a store in memory never makes them wait, and what fails does not either. */
 const pace = new Pace();
 
 async function inTurn<Result>(start: () => Promise<Result>): Promise<Result> {
   try {
     return await start();
-  } catch (error) {
+  } finally {
     if (pace.isOver()) await pace.nextTurn();
-    throw error;
   }
 }

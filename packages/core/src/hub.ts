@@ -190,8 +190,6 @@ class StoreHub implements Hub {
   readonly #pollInterval: number;
   readonly #onError: (error: unknown) => void;
   readonly #live: LiveChannels;
-  /** Of everybody who publishes. */
-  readonly #pace: Pace = new Pace();
   readonly crowd: Crowd;
   readonly #readers = new Set<Reader>();
   #isClosed = false;
@@ -235,15 +233,11 @@ class StoreHub implements Hub {
         rate?.take(channel, events.length);
         const { tail, duplicate } = await store.append(channel, events, appending);
         if (!duplicate && events.length > 0) this.crowd.published(channel, events.length);
-        // A store in memory never makes a loop that publishes wait.
-        if (this.#pace.isOver(events.length)) await this.#pace.nextTurn();
         return tail;
       },
       tails: async (channels) => {
         this.#assertOpen();
-        const tails = await store.tails(channels);
-        if (this.#pace.isOver()) await this.#pace.nextTurn();
-        return tails;
+        return store.tails(channels);
       },
       open: (channel, start, view) => this.#open(channel, start, view),
       crowd: this.crowd,
@@ -328,9 +322,10 @@ class StoreHub implements Hub {
         const isOverdue = feed?.ended === false && this.#polls % CLOSE_POLLS === 0;
         return feed !== undefined && (feed.position !== tails[i] || isOverdue);
       });
+      const pace = new Pace();
       for (const [i, channel] of late.entries()) {
         this.#live.feedOf(channel)?.wake();
-        if (i % WAKES === WAKES - 1) await this.#pace.nextTurn();
+        if (i % WAKES === WAKES - 1) await pace.nextTurn();
       }
     } catch (error) {
       this.#onError(error);

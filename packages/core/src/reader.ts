@@ -2,11 +2,10 @@ import type { Start } from "./cursor.ts";
 import type { Position } from "./event-store.ts";
 import type { Feed, Follower } from "./feed.ts";
 import type { Lens } from "./lens.ts";
-import { MOST_GAPS } from "./replays.ts";
 import type { Replay, Replays } from "./replays.ts";
 import { beginningOf, gapSegment, SegmentBatch } from "./segment.ts";
 import type { Batch, Beginning, Segment } from "./segment.ts";
-import { backoff, sleep, startTimer } from "./timer.ts";
+import { afterGaps, backoff, sleep, startTimer } from "./timer.ts";
 
 /** One cursor, or several together, that are moved on by taking what follows. */
 export interface Reading {
@@ -243,7 +242,7 @@ export class Reader implements Reading, Follower {
         this.outcome = "resumed";
         const { hasGap, events } = replay.batch;
         this.#gaps = hasGap && events === 0 ? this.#gaps + 1 : 0;
-        if (this.#gaps > MOST_GAPS) await sleep(backoff(this.#gaps - MOST_GAPS), signal);
+        await afterGaps(this.#gaps, signal);
         if (signal.aborted) break;
         if (replay.batch.last === undefined) this.#cursor = replay.next;
         else this.#replayed = replay;

@@ -3,8 +3,9 @@ import { parseEventId } from "./cursor.ts";
 import { ReadTurns } from "./read-turns.ts";
 import { SegmentBatch, segmentsOf } from "./segment.ts";
 import type { Batch } from "./segment.ts";
-import { backoff, sleep } from "./timer.ts";
+import { afterGaps } from "./timer.ts";
 import { Pace } from "./turns.ts";
+import { weakly } from "./weak.ts";
 
 /** What a read of the store found, encoded. */
 export interface Replay {
@@ -14,9 +15,9 @@ export interface Replay {
 
 /** A replay that others may be given, as long as somebody has it. */
 interface Recent {
-  readonly batch: WeakRef<Batch>;
+  readonly batch: () => Batch | undefined;
   /** What the store returned. */
-  readonly slice: WeakRef<Slice>;
+  readonly events: () => readonly StoredEvent[] | undefined;
   readonly next: Position;
   /** When it was read, in the time of `performance.now()`. */
   readonly at: number;
@@ -61,7 +62,7 @@ export class Replays {
   ): Promise<Replay> {
     const key = JSON.stringify([channel, cursor, maxBytes]);
     const recent = this.#recent.get(key);
-    const known = recent !== undefined && isCurrent(recent, head) ? recent.batch.deref() : undefined;
+    const known = recent !== undefined && isCurrent(recent, head) ? recent.batch() : undefined;
     if (recent !== undefined && known !== undefined) return Promise.resolve({ batch: known, next: recent.next });
     return this.#share(this.#replays, key, signal, async (stopped) => {
       const slice = await this.#read(channel, cursor, stopped, maxBytes);
@@ -74,8 +75,8 @@ export class Replays {
     const { from, next, gap, events, closed, upToDate } = slice;
     const found = JSON.stringify({ channel, from, next, gap, events: events.length, closed });
     const former = this.#recent.get(found);
-    let batch = former?.batch.deref();
-    if (batch === undefined || !areEqual(events, former?.slice.deref()?.events)) {
+    let batch = former?.batch();
+    if (batch === undefined || !areEqual(events, former?.events())) {
       let isWhole = true;
       const onUnreadable = (error: unknown): void => {
         isWhole = false;
@@ -85,7 +86,7 @@ export class Replays {
       // The store may have been wrong only now.
       if (!isWhole) return batch;
     }
-    const recent = { batch: new WeakRef(batch), slice: new WeakRef(slice), next, upToDate, at: performance.now() };
+    const recent = { batch: weakly(batch), events: weakly(events), next, upToDate, at: performance.now() };
     this.#keep(found, recent);
     this.#keep(asked, recent);
     return batch;
@@ -107,7 +108,7 @@ export class Replays {
       let positions: Position[] = [slice.from];
       for (let pace = new Pace(), gaps = 0; ;) {
         gaps = slice.gap === undefined ? 0 : gaps + 1;
-        if (gaps > MOST_GAPS) await sleep(backoff(gaps - MOST_GAPS), stopped);
+        await afterGaps(gaps, stopped);
         if (pace.isOver(1 + slice.events.length)) await pace.nextTurn();
         if (slice.gap !== undefined) positions = [slice.from];
         positions.push(...slice.events.map(({ id }) => id));
@@ -170,12 +171,6 @@ function isCurrent({ next, upToDate, at }: Recent, head: Position | undefined): 
 function epochOf(position: Position): string | undefined {
   return parseEventId(position)?.epoch;
 }
-
-/**
- * After how many gaps in a row a store is read more slowly. A log may be trimmed again while its reader goes on, a few times; a
- * store that always says so would be read without end.
- */
-export const MOST_GAPS = 8;
 
 /** The same data, that is: names and keys belong to it. */
 function areEqual(events: readonly StoredEvent[], others: readonly StoredEvent[] | undefined): boolean {

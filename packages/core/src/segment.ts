@@ -283,14 +283,22 @@ export class SegmentBatch implements Batch {
   readonly segments: readonly Segment[];
   readonly from: Position;
   readonly isReplay: boolean;
-  #bytes: Uint8Array<ArrayBuffer> | undefined = undefined;
+  #bytes: Uint8Array<ArrayBuffer> | undefined;
   #events: number | undefined = undefined;
-  #hasGap: boolean | undefined = undefined;
+  #hasGap: boolean | undefined;
 
-  constructor(segments: readonly Segment[], from: Position, isReplay = false) {
+  /** @param known the bytes, where they have been joined; and that it has a gap, where that is one of another batch */
+  constructor(
+    segments: readonly Segment[],
+    from: Position,
+    isReplay = false,
+    known: Partial<Pick<Batch, "bytes" | "hasGap">> = {},
+  ) {
     this.segments = segments;
     this.from = from;
     this.isReplay = isReplay;
+    this.#bytes = known.bytes;
+    this.#hasGap = known.hasGap;
   }
 
   get count(): number {

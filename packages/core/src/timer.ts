@@ -30,6 +30,17 @@ export function backoff(failures: number): number {
   return (0.5 + Math.random() / 2) * Math.min(100 * 2 ** failures, 5000);
 }
 
+/** After how many gaps in a row a store is read more slowly. */
+const MOST_GAPS = 8;
+
+/**
+ * Waits where reads of a store have brought this many gaps in a row. A log may be trimmed again while its reader goes on, a few
+ * times; a store that always says so would be read without end.
+ */
+export async function afterGaps(gaps: number, signal: AbortSignal): Promise<void> {
+  if (gaps > MOST_GAPS) await sleep(backoff(gaps - MOST_GAPS), signal);
+}
+
 /** Runs it when the event loop has had a turn for everything else: input, output, timers. */
 export function nextTurn(run: () => void): void {
   if (setImmediate === undefined) setTimeout(run, 0);
