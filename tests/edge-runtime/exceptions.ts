@@ -1,7 +1,7 @@
 import type { Behaviour, Exceptions } from "@sluice/testkit";
 import { connectStalled } from "@sluice/testkit/clients";
-import { manyEvents } from "@sluice/testkit/fixtures";
 import { expect } from "vitest";
+import { isCutOffCleanly, isWholeToItsClient } from "../ends-as-complete.ts";
 
 const leavingUnseen =
   "the Edge runtime never aborts a request, and its server looks for its client when it next writes, so at the next " +
@@ -23,26 +23,6 @@ const isSeenOnceAnswered: Behaviour = async (stage) => {
   await stage.until(([record]) => record?.closed === "disconnected" && record.aborted, 6500);
   expect(await stage.records()).toMatchObject([{ errors: [] }]);
 };
-
-const isCutOffCleanly: Behaviour = async (stage) => {
-  const client = await stage.open("/deadline");
-  client.pause();
-  await stage.until(([record]) => record?.closed === "write-deadline" && record.finallyRan, 8000);
-  client.resume();
-  expect(await client.ended).toBe("complete");
-};
-
-/** All that was sent arrives, and the source is stopped; the client cannot tell that it is not all. */
-const isWholeToItsClient =
-  (...paths: readonly string[]): Behaviour =>
-  async (stage) => {
-    for (const path of paths) {
-      const client = await stage.read(path, { method: "POST" });
-      expect([path, client.status, client.end]).toEqual([path, 200, "complete"]);
-      expect(client.events).toHaveLength(path === "/throws-after-many" ? manyEvents : 1);
-    }
-    await stage.until((records) => records.every(({ closed, aborted }) => closed !== undefined && aborted), 2000);
-  };
 
 const failsAsIfComplete =
   "the Edge runtime's server ends a body that fails as if it were complete: " +

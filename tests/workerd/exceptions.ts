@@ -1,7 +1,7 @@
 import type { Behaviour, Exceptions } from "@sluice/testkit";
 import { connectStalled } from "@sluice/testkit/clients";
-import { manyEvents } from "@sluice/testkit/fixtures";
 import { expect } from "vitest";
+import { isCutOffCleanly, isWholeToItsClient } from "../ends-as-complete.ts";
 
 const finUnseen =
   "workerd notices a client that has closed its socket when it next writes, so at the next keep-alive comment: " +
@@ -21,26 +21,6 @@ const isSeenWhenReset: Behaviour = async (stage) => {
   await stage.until(([record]) => record?.closed === "disconnected" && record.aborted, 2500);
   expect(await stage.records()).toMatchObject([{ started: false, errors: [] }]);
 };
-
-const isCutOffCleanly: Behaviour = async (stage) => {
-  const client = await stage.open("/deadline");
-  client.pause();
-  await stage.until(([record]) => record?.closed === "write-deadline" && record.finallyRan, 8000);
-  client.resume();
-  expect(await client.ended).toBe("complete");
-};
-
-/** All that was sent arrives, and the source is stopped; the client cannot tell that it is not all. */
-const isWholeToItsClient =
-  (...paths: readonly string[]): Behaviour =>
-  async (stage) => {
-    for (const path of paths) {
-      const client = await stage.read(path, { method: "POST" });
-      expect([path, client.status, client.end]).toEqual([path, 200, "complete"]);
-      expect(client.events).toHaveLength(path === "/throws-after-many" ? manyEvents : 1);
-    }
-    await stage.until((records) => records.every(({ closed, aborted }) => closed !== undefined && aborted), 2000);
-  };
 
 const failsAsIfComplete =
   "workerd ends a body that fails as if it were complete: https://github.com/cloudflare/workerd/issues/6818";

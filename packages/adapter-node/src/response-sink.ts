@@ -201,7 +201,7 @@ export function outliveIdleLimit(res: NodeResponse): void {
 function nothing(): void {}
 
 /** Breaks a response off at once, so that nobody takes it for a whole one. */
-export function cutOff(res: NodeResponse): void {
+function cutOff(res: NodeResponse): void {
   if (!("stream" in res)) res.destroy();
   else if (res.stream !== undefined) reset(res.stream);
 }

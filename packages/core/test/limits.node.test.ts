@@ -1,18 +1,8 @@
-import { afterEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { createHub, eventStream, memoryStore } from "../src/index.ts";
-import type { Connection, EventStreamOptions, Hub, HubOptions } from "../src/index.ts";
+import type { Connection, EventStreamOptions, Hub } from "../src/index.ts";
 import { settled, visit } from "./visit.ts";
-
-const hubs: Hub[] = [];
-afterEach(async () => {
-  for (const hub of hubs.splice(0)) await hub.close();
-});
-
-function setUp(options: HubOptions = {}): Hub {
-  const hub = createHub({ onError: () => {}, ...options });
-  hubs.push(hub);
-  return hub;
-}
+import { setUp } from "./hubs.ts";
 
 const limitKey: EventStreamOptions["limitKey"] = ({ url }) => url.searchParams.get("user") ?? undefined;
 const as = (user: string): string => `http://localhost/?user=${user}`;

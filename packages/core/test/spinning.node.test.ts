@@ -1,23 +1,9 @@
-import { afterEach, describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { createHub, decodeEventStream, eventStream, formatEventId, memoryStore } from "../src/index.ts";
-import type { Cursor, EventStore, Hub, HubOptions, Slice, Source } from "../src/index.ts";
+import type { Cursor, EventStore, Hub, Slice, Source } from "../src/index.ts";
 import { respondThrough, TestSink } from "./test-sink.ts";
 import { visit } from "./visit.ts";
-
-const hubs: Hub[] = [];
-afterEach(async () => {
-  for (const hub of hubs.splice(0)) await hub.close();
-});
-
-function setUp(options: HubOptions = {}): Hub {
-  const hub = createHub({ onError: () => {}, ...options });
-  hubs.push(hub);
-  return hub;
-}
-
-async function rounds(count: number): Promise<void> {
-  for (let i = 0; i < count; i++) await new Promise((resolve) => void setImmediate(resolve));
-}
+import { rounds, setUp } from "./hubs.ts";
 
 /** A memory store with something else in the place of one of its methods. */
 function memoryWith(methods: (inner: EventStore) => Partial<EventStore>): EventStore {
@@ -201,6 +187,22 @@ describe("a group of many channels", () => {
     expect(mapped).toBeLessThan(4);
     sink.writer.gone();
   });
+});
+
+test("a runtime without weak references shares less, and reads and writes the same", async () => {
+  vi.stubGlobal("WeakRef", undefined);
+  try {
+    const hub = setUp({ runBytes: 1 });
+    const names = ["a", "b"];
+    for (const name of names) await hub.channel(name).publish([{ data: `${name}1` }, { data: `${name}2` }]);
+    const one = await visit(hub.channel("a"), { options: { start: "start" } });
+    expect(await one.until("live")).toEqual(["a1", "a2", "live"]);
+    const both = await visit(hub.channels(names), { options: { start: "start" } });
+    expect((await both.until("live")).toSorted()).toEqual(["a1", "a2", "b1", "b2", "live"]);
+    await Promise.all([one.leave(), both.leave()]);
+  } finally {
+    vi.unstubAllGlobals();
+  }
 });
 
 describe("live channels", () => {

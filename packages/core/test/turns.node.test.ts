@@ -1,27 +1,12 @@
-import { afterEach, describe, expect, test, vi } from "vitest";
-import { createHub, memoryStore } from "../src/index.ts";
-import type { Connection, Hub, HubOptions, ServerSentEvent, Source } from "../src/index.ts";
+import { describe, expect, test, vi } from "vitest";
+import { memoryStore } from "../src/index.ts";
+import type { Connection, ServerSentEvent, Source } from "../src/index.ts";
 import { Pace, TaskQueue } from "../src/turns.ts";
 import { respondThrough, TestSink } from "./test-sink.ts";
-
-const hubs: Hub[] = [];
-afterEach(async () => {
-  for (const hub of hubs.splice(0)) await hub.close();
-});
-
-function setUp(options: HubOptions = {}): Hub {
-  const hub = createHub({ onError: () => {}, ...options });
-  hubs.push(hub);
-  return hub;
-}
+import { rounds, setUp } from "./hubs.ts";
 
 /** So many that a loop which never stands back would come to its end, late, and not run for ever. */
 const MANY = 1_000_000;
-
-/** Resolves when the event loop has come round so many times, as it has to for input, output and timers. */
-async function rounds(count: number): Promise<void> {
-  for (let i = 0; i < count; i++) await new Promise((resolve) => void setImmediate(resolve));
-}
 
 function* events(): Generator<ServerSentEvent> {
   for (let i = 0; i < MANY; i++) yield { data: i };
