@@ -13,7 +13,7 @@ interface Event {
 }
 
 type Publish = (events: readonly Event[]) => unknown;
-/** What is asked for when the time has been taken: it checks what has been published. */
+/** Called after the clock has stopped: checks what was published. */
 type Check = () => Promise<void>;
 type Contestant = readonly [name: string, run: (batches: readonly (readonly Event[])[]) => Promise<Check>];
 
@@ -69,7 +69,7 @@ async function publishAll(publish: Publish, batches: readonly (readonly Event[])
   for (const events of batches) await publish(events);
 }
 
-/** What retention keeps, in order. */
+/** The events that retention keeps, in order. */
 function checkNewest(datas: readonly string[]): void {
   const wrong = datas.findIndex((data, i) => data !== dataOf(EVENTS - KEPT + i));
   if (datas.length === KEPT && wrong === -1) return;

@@ -67,7 +67,7 @@ class MemoryStore implements EventStore {
   readonly #maxIdle: number;
   readonly #sweepEvery: number;
   readonly #logs = new Map<string, MemoryLog>();
-  /** Where each closed channel that has expired ended, in the order of their expiry: all that is left of it. */
+  /** Closed channels that have expired, oldest first: where each ended is all that is kept of it. */
   readonly #ends = new Map<string, Position>();
   readonly #watchers = new Map<string, Set<(hint?: Slice) => void>>();
   #stopSweeping: (() => void) | undefined = undefined;
