@@ -23,9 +23,17 @@ interface Answer {
   readonly value: unknown;
 }
 
-/** Starts a module that calls {@link answer} in a process of its own. */
-export function start<C extends Commands>(module: URL, args: readonly string[]): Remote<C> {
-  const child = fork(module, args, { execArgv: ["--expose-gc"], serialization: "advanced" });
+/**
+ * Starts a module that calls {@link answer} in a process of its own.
+ *
+ * @param flags of Node
+ */
+export function start<C extends Commands>(
+  module: URL,
+  args: readonly string[],
+  flags: readonly string[] = [],
+): Remote<C> {
+  const child = fork(module, args, { execArgv: ["--expose-gc", ...flags], serialization: "advanced" });
   const pending = new Map<number, PromiseWithResolvers<unknown>>();
   const gone = new Promise<void>((resolve) => child.once("exit", () => resolve()));
   void gone.then(() => {

@@ -9,6 +9,6 @@ test.each(["http1", "http2"] as const)(
     console.log(`${protocol}: resident memory has grown by ${(outcome.growth / 1e6).toFixed(1)} MB`);
     expect(outcome).toMatchObject({ full: 201, behind: 67 });
     expectPolicies(outcome);
-    expect(outcome.growth / 1e6, "MB").toBeLessThan(50);
+    expect(outcome.growth / 1e6, "MB").toBeLessThan(30);
   },
 );

@@ -15,6 +15,9 @@ export interface Replay {
 
 /** A replay that others may be given, as long as somebody has it. */
 interface Recent {
+  /** What was asked for, and what was found. */
+  readonly asked: string;
+  readonly found: string;
   readonly batch: () => Batch | undefined;
   /** What the store returned. */
   readonly events: () => readonly StoredEvent[] | undefined;
@@ -43,8 +46,8 @@ export class Replays {
   readonly #turns: ReadTurns;
   readonly #replays = new Map<string, Shared<Replay>>();
   readonly #starts = new Map<string, Shared<Position>>();
-  /** The latest replays, the oldest first: by what was asked for, and by what was found. */
-  readonly #recent = new Map<string, Recent>();
+  /** The latest replays, the oldest first. No map: it would keep what it has had alive, as it would in a feed. */
+  readonly #recent: Recent[] = [];
 
   constructor(store: EventStore, maxReads: number, onError: (error: unknown) => void) {
     this.#store = store;
@@ -61,7 +64,7 @@ export class Replays {
     head: Position | undefined,
   ): Promise<Replay> {
     const key = JSON.stringify([channel, cursor, maxBytes]);
-    const recent = this.#recent.get(key);
+    const recent = this.#recent.find(({ asked }) => asked === key);
     const known = recent !== undefined && isCurrent(recent, head) ? recent.batch() : undefined;
     if (recent !== undefined && known !== undefined) return Promise.resolve({ batch: known, next: recent.next });
     return this.#share(this.#replays, key, signal, async (stopped) => {
@@ -74,7 +77,7 @@ export class Replays {
   #batchOf(channel: string, slice: Slice, asked: string): Batch {
     const { from, next, gap, events, closed, upToDate } = slice;
     const found = JSON.stringify({ channel, from, next, gap, events: events.length, closed });
-    const former = this.#recent.get(found);
+    const former = this.#recent.findLast((recent) => recent.found === found);
     let batch = former?.batch();
     if (batch === undefined || !areEqual(events, former?.events())) {
       let isWhole = true;
@@ -86,19 +89,16 @@ export class Replays {
       // The store may have been wrong only now.
       if (!isWhole) return batch;
     }
-    const recent = { batch: weakly(batch), events: weakly(events), next, upToDate, at: performance.now() };
-    this.#keep(found, recent);
-    this.#keep(asked, recent);
+    const at = performance.now();
+    this.#keep({ asked, found, batch: weakly(batch), events: weakly(events), next, upToDate, at });
     return batch;
   }
 
-  #keep(key: string, recent: Recent): void {
-    this.#recent.delete(key);
-    this.#recent.set(key, recent);
-    for (const oldest of this.#recent.keys()) {
-      if (this.#recent.size <= MAX_RECENT) return;
-      this.#recent.delete(oldest);
-    }
+  #keep(recent: Recent): void {
+    const former = this.#recent.findIndex(({ asked }) => asked === recent.asked);
+    if (former !== -1) this.#recent.splice(former, 1);
+    this.#recent.push(recent);
+    if (this.#recent.length > MAX_RECENT) this.#recent.shift();
   }
 
   /** The position behind which there are `count` events, or the start where there are fewer. */
@@ -178,5 +178,5 @@ function areEqual(events: readonly StoredEvent[], others: readonly StoredEvent[]
 }
 
 /** How many replays are remembered to be shared, and for how long without another read, in ms. */
-const MAX_RECENT = 32;
+const MAX_RECENT = 16;
 const RECENT = 1000;
