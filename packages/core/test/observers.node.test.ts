@@ -43,15 +43,17 @@ describe("an observer", () => {
     const second = await visit(channel);
     await second.rest();
     await client.leave();
-    expect(notes).toEqual([
+    // A delivery may come before the store has answered whoever publishes, or after: that depends on what else the turn had to do.
+    expect(notes.filter(([name]) => name === "published")).toEqual([
       ["published", { channel: "c", events: 2 }],
+      ["published", { channel: "c", events: 1 }],
+    ]);
+    expect(notes.filter(([name]) => name !== "published")).toEqual([
       ["opened", { connection }],
       ["delivered", { connection, bytes: replayed.length, events: 2, lag: 0 }],
       ["replayed", { connection, bytes: replayed.length, events: 2, lag: 0 }],
       ["delivered", { connection, bytes: live.length, events: 0, lag: 0 }],
-      // The store rings before it answers.
       ["delivered", { connection, bytes, events: 1, lag: 0 }],
-      ["published", { channel: "c", events: 1 }],
       ["refused", { connection: second.connection, why: "maxConnections" }],
       ["closed", { connection, reason: "disconnected", age: expect.any(Number) as number }],
     ]);
