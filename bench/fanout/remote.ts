@@ -26,7 +26,7 @@ interface Answer {
 /**
  * Starts a module that calls {@link answer} in a process of its own.
  *
- * @param flags of Node
+ * @param flags for the command line of Node
  */
 export function start<C extends Commands>(
   module: URL,

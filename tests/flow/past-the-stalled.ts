@@ -35,14 +35,14 @@ const EVENT_BYTES = 32 * 1024;
 const TOGETHER = 16;
 
 /**
- * V8's young generation grows by tens of MB, and does not shrink: with what was alive while others had their turn, and not
- * with what is kept. Here it has its size from the start, so that all growth is of something that is kept.
+ * V8 lets its young generation grow by tens of MB and never shrinks it, though nothing there is kept. Here its size is fixed,
+ * so that whatever grows is kept.
  */
-const FIXED = ["--min-semi-space-size=16", "--max-semi-space-size=16"];
+const FIXED_YOUNG_GENERATION = ["--min-semi-space-size=16", "--max-semi-space-size=16"];
 
 /** Publishes to clients that read, past others that do not; then these read on. Server and clients have a process each. */
 export async function publishPastTheStalled({ protocol, log, healthy, stalled, megabytes }: Flood): Promise<Outcome> {
-  const server = start<ServerCommands>(new URL("./server.ts", import.meta.url), [protocol], FIXED);
+  const server = start<ServerCommands>(new URL("./server.ts", import.meta.url), [protocol], FIXED_YOUNG_GENERATION);
   const crowd = start<CrowdCommands>(new URL("./crowd.ts", import.meta.url), [protocol]);
   try {
     const url = `${await server.call("url")}/${log}`;

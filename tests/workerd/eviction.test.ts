@@ -42,7 +42,7 @@ async function isExact(disturb: (workerd: Workerd) => Promise<void>): Promise<vo
       await disturb(workerd);
       isDisturbed = true;
     });
-    // An append is under way, and so are what it wakes: nobody waits for either. On a busy machine, clients take long to be back.
+    // An append is under way, and so are what it wakes: nobody waits for either. But all clients have to come back.
     await Promise.all([publishUntil(() => isDisturbed && clients.every(({ opens }) => opens > round)), disturbing]);
   }
   ids.push(await publish(workerd, ids.length, LAST));

@@ -1,6 +1,7 @@
 import { lastFor } from "./bisect.ts";
 import { parseEventId } from "./cursor.ts";
 import type { EventStore, Position, Slice } from "./event-store.ts";
+import { keepLatest } from "./latest.ts";
 import { Run } from "./run.ts";
 import { beginningOf, liveSegment, SegmentBatch, segmentsOf } from "./segment.ts";
 import type { Batch, Beginning, Segment } from "./segment.ts";
@@ -52,10 +53,7 @@ export class Feed {
   /** From this number on, the positions of the run are of one log, without a gap. */
   #unbroken = 0;
   #ended = false;
-  /**
-   * What readers at the same place share, the oldest first. No map: one from which the oldest is taken as often as
-   * another is added keeps what it has had alive through a garbage collection.
-   */
+  /** What readers at the same place share, the oldest first. */
   readonly #shared: SharedBatch[] = [];
   #live: Batch | undefined = undefined;
 
@@ -117,7 +115,8 @@ export class Feed {
     if (shared?.maxBytes === maxBytes && (shared.isCut || shared.to === this.nextPlace)) return shared.batch;
     const batch = this.#run.take(from, maxBytes);
     const isCut = batch.last?.type !== "end" && from + batch.count < this.nextPlace;
-    this.#share({ from, to: this.nextPlace, isCut, maxBytes, batch });
+    const made = { from, to: this.nextPlace, isCut, maxBytes, batch };
+    keepLatest(this.#shared, made, (other) => other.from === from, SHARED);
     return batch;
   }
 
@@ -258,13 +257,6 @@ export class Feed {
     this.position = next;
     this.#run = new Run(this.#channel, this.#context.runBytes, next);
     this.#notify();
-  }
-
-  #share(shared: SharedBatch): void {
-    const former = this.#shared.findIndex(({ from }) => from === shared.from);
-    if (former !== -1) this.#shared.splice(former, 1);
-    this.#shared.push(shared);
-    if (this.#shared.length > SHARED) this.#shared.shift();
   }
 
   #append(slice: Slice): void {

@@ -1,5 +1,6 @@
 import type { Cursor, EventStore, Position, Slice, StoredEvent } from "./event-store.ts";
 import { parseEventId } from "./cursor.ts";
+import { keepLatest } from "./latest.ts";
 import { ReadTurns } from "./read-turns.ts";
 import { SegmentBatch, segmentsOf } from "./segment.ts";
 import type { Batch } from "./segment.ts";
@@ -15,8 +16,9 @@ export interface Replay {
 
 /** A replay that others may be given, as long as somebody has it. */
 interface Recent {
-  /** What was asked for, and what was found. */
+  /** A key of the read: its channel, cursor and size. */
   readonly asked: string;
+  /** A key of the answer: its positions, its gap and the number of its events. */
   readonly found: string;
   readonly batch: () => Batch | undefined;
   /** What the store returned. */
@@ -46,7 +48,7 @@ export class Replays {
   readonly #turns: ReadTurns;
   readonly #replays = new Map<string, Shared<Replay>>();
   readonly #starts = new Map<string, Shared<Position>>();
-  /** The latest replays, the oldest first. No map: it would keep what it has had alive, as it would in a feed. */
+  /** The latest replays, the oldest first. */
   readonly #recent: Recent[] = [];
 
   constructor(store: EventStore, maxReads: number, onError: (error: unknown) => void) {
@@ -90,15 +92,9 @@ export class Replays {
       if (!isWhole) return batch;
     }
     const at = performance.now();
-    this.#keep({ asked, found, batch: weakly(batch), events: weakly(events), next, upToDate, at });
+    const recent = { asked, found, batch: weakly(batch), events: weakly(events), next, upToDate, at };
+    keepLatest(this.#recent, recent, (other) => other.asked === asked, MAX_RECENT);
     return batch;
-  }
-
-  #keep(recent: Recent): void {
-    const former = this.#recent.findIndex(({ asked }) => asked === recent.asked);
-    if (former !== -1) this.#recent.splice(former, 1);
-    this.#recent.push(recent);
-    if (this.#recent.length > MAX_RECENT) this.#recent.shift();
   }
 
   /** The position behind which there are `count` events, or the start where there are fewer. */

@@ -43,12 +43,12 @@ describe("an observer", () => {
     const second = await visit(channel);
     await second.rest();
     await client.leave();
-    // A delivery may come before the store has answered whoever publishes, or after: that depends on what else the turn had to do.
-    expect(notes.filter(([name]) => name === "published")).toEqual([
+    // The store rings before it answers. Where the turn is over by then, the answer comes before the delivery.
+    const publishedAt = notes.findIndex(([name, { events }]) => name === "published" && events === 1);
+    expect([5, 6]).toContain(publishedAt);
+    expect(notes.splice(publishedAt, 1)).toEqual([["published", { channel: "c", events: 1 }]]);
+    expect(notes).toEqual([
       ["published", { channel: "c", events: 2 }],
-      ["published", { channel: "c", events: 1 }],
-    ]);
-    expect(notes.filter(([name]) => name !== "published")).toEqual([
       ["opened", { connection }],
       ["delivered", { connection, bytes: replayed.length, events: 2, lag: 0 }],
       ["replayed", { connection, bytes: replayed.length, events: 2, lag: 0 }],
